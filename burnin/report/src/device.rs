@@ -1,0 +1,130 @@
+//! A compute device, as a backend shows it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Bdf, Bytes, PciId};
+
+/// Names one device of one node: its PCI address where the driver tells it, else backend and position
+/// (`vulkan-0`). Never a name or a UUID alone: identical drivers show identical ones.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeviceId(pub String);
+
+impl fmt::Display for DeviceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// What a device is. A software device computes on the processor: it proves the tool, never a GPU.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum DeviceKind {
+    /// A GPU with memory of its own.
+    Discrete,
+    /// A GPU that shares the processor's memory.
+    Integrated,
+    /// A GPU of a virtual machine.
+    Virtual,
+    /// The processor.
+    Cpu,
+    /// Something this version does not know; it satisfies no plan.
+    Other(String),
+}
+
+impl DeviceKind {
+    /// The word used in plans and reports.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Discrete => "discrete",
+            Self::Integrated => "integrated",
+            Self::Virtual => "virtual",
+            Self::Cpu => "cpu",
+            Self::Other(raw) => raw,
+        }
+    }
+}
+
+impl From<String> for DeviceKind {
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "discrete" => Self::Discrete,
+            "integrated" => Self::Integrated,
+            "virtual" => Self::Virtual,
+            "cpu" => Self::Cpu,
+            _ => Self::Other(text),
+        }
+    }
+}
+
+impl From<DeviceKind> for String {
+    fn from(kind: DeviceKind) -> Self {
+        kind.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Through what a device is driven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Backend {
+    /// Vulkan with our SPIR-V.
+    Vulkan,
+    /// wgpu with our WGSL: another shader compiler, another host stack.
+    Portable,
+    /// The reference kernels on the processor.
+    Cpu,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Vulkan => "vulkan",
+            Self::Portable => "portable",
+            Self::Cpu => "cpu",
+        })
+    }
+}
+
+/// What a backend says about a device before any kernel has run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DeviceInfo {
+    /// Its name in this report.
+    pub id: DeviceId,
+    /// Through what it is driven.
+    pub backend: Backend,
+    /// What it is.
+    pub kind: DeviceKind,
+    /// What its driver calls it.
+    pub name: String,
+    /// PCI vendor and device number, as the driver gives them (software devices have vendor numbers of Khronos).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pci_id: Option<PciId>,
+    /// Where it is on PCI, if the driver tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Bdf>,
+    /// The driver's UUID of the device, 32 hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
+    /// Driver name and version, for example `llvmpipe Mesa 22.3.6`.
+    pub driver: String,
+    /// Vulkan version, for example `1.3.230`; absent where none is involved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_version: Option<String>,
+    /// Memory of the largest device-local heap.
+    pub memory_bytes: Bytes,
+    /// What of it a new program can have, if the driver tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_budget_bytes: Option<Bytes>,
+    /// Largest storage buffer that one binding can show to a kernel.
+    pub binding_bytes_max: Bytes,
+    /// Are device timestamps to be had?
+    pub timestamps: bool,
+}

@@ -1,0 +1,166 @@
+//! From the evidence of one check to its outcome.
+
+use super::ReasonCode;
+use super::rate::{clock_disagreement, summarize};
+use crate::plan::{Limit, PlannedCheck};
+use crate::{CheckResult, Measurement, Outcome, Reason};
+
+/// How a check ended as far as its evidence carries it, and why.
+///
+/// A stated `pass` or `warn` is tested against plan and evidence and can only get worse; any other stated outcome stays.
+/// The order of rules: wrong answers, planted faults, coverage, clocks, rates. The first that fails is the reason.
+pub fn settle(planned: &PlannedCheck, result: &CheckResult) -> (Outcome, Option<Reason>) {
+    if let Some(reason) = wrong_answers(result) {
+        // Wrong answers are a failure even where the check also broke later.
+        return (Outcome::Fail, Some(reason));
+    }
+    if !matches!(result.outcome, Outcome::Pass | Outcome::Warn) {
+        let reason =
+            result.reason.clone().unwrap_or_else(|| ReasonCode::NotRun.because("no reason was recorded"));
+        return (result.outcome, Some(reason));
+    }
+    let rules = [answers_compared, canary_found, floors_reached, rates_trusted, rates_sufficient];
+    if let Some((outcome, reason)) = rules.iter().find_map(|rule| rule(planned, result)) {
+        return (outcome, Some(reason));
+    }
+    match (near_limit(planned, result), result.outcome) {
+        (Some(reason), _) => (Outcome::Warn, Some(reason)),
+        (None, Outcome::Warn) => (Outcome::Warn, result.reason.clone()),
+        (None, _) => (Outcome::Pass, None),
+    }
+}
+
+type Finding = Option<(Outcome, Reason)>;
+
+fn untrusted(code: ReasonCode, detail: String) -> Finding {
+    Some((Outcome::Untrusted, code.because(detail)))
+}
+
+fn wrong_answers(result: &CheckResult) -> Option<Reason> {
+    let wrong = result.mismatches.as_ref().filter(|m| m.count > 0 || m.bits != 0 || !m.first.is_empty())?;
+    let place = wrong.first.first().map_or_else(String::new, |m| {
+        let bits = m.expected ^ m.found;
+        let which = if bits.count_ones() == 1 {
+            format!("bit {}", bits.trailing_zeros())
+        } else {
+            format!("{} bits {bits:#010x}", bits.count_ones())
+        };
+        format!(
+            "; first at byte address {:#x}: expected {:#010x}, found {:#010x} ({which}), workgroup {}",
+            m.byte_address, m.expected, m.found, m.workgroup
+        )
+    });
+    Some(ReasonCode::Mismatch.because(format!("{} wrong words{place}", wrong.count)))
+}
+
+fn answers_compared(planned: &PlannedCheck, result: &CheckResult) -> Finding {
+    let missing = planned.exact && result.mismatches.is_none();
+    missing.then(|| untrusted(ReasonCode::EvidenceMissing, "answers were not compared".to_owned())).flatten()
+}
+
+fn canary_found(planned: &PlannedCheck, result: &CheckResult) -> Finding {
+    if !planned.canary {
+        return None;
+    }
+    match result.canary {
+        None => untrusted(ReasonCode::CanaryMissed, "no fault was planted to try the check".to_owned()),
+        Some(c) if c.planted == 0 || c.found != c.planted || c.strays != 0 => untrusted(
+            ReasonCode::CanaryMissed,
+            format!(
+                "{} faults planted, {} found, {} reported that nobody planted",
+                c.planted, c.found, c.strays
+            ),
+        ),
+        Some(_) => None,
+    }
+}
+
+fn floors_reached(planned: &PlannedCheck, result: &CheckResult) -> Finding {
+    planned.floors.iter().find_map(|floor| {
+        // Of several entries for one quantity the least counts.
+        let entries = result.coverage.iter().filter(|c| c.quantity == floor.quantity);
+        let achieved = entries.map(|c| c.achieved.get()).reduce(f64::min);
+        match achieved {
+            Some(achieved) if achieved >= floor.min.get() && achieved > 0.0 => None,
+            Some(achieved) => untrusted(
+                ReasonCode::Coverage,
+                format!("{} is {achieved}, the plan asks for {}", floor.quantity, floor.min.get()),
+            ),
+            None => untrusted(ReasonCode::Coverage, format!("{} was not recorded", floor.quantity)),
+        }
+    })
+}
+
+fn rates_trusted(planned: &PlannedCheck, result: &CheckResult) -> Finding {
+    planned.limits.iter().find_map(|limit| {
+        let Some(found) = measurement(result, limit) else {
+            return untrusted(ReasonCode::EvidenceMissing, format!("`{}` was not measured", limit.metric));
+        };
+        let Some(figures) = summarize(&found.samples) else {
+            return untrusted(
+                ReasonCode::EvidenceMissing,
+                format!("`{}` has a window without work or time", limit.metric),
+            );
+        };
+        if found.samples.len() < limit.samples_min as usize {
+            let detail =
+                format!("`{}` has {} windows of {}", limit.metric, found.samples.len(), limit.samples_min);
+            return untrusted(ReasonCode::EvidenceMissing, detail);
+        }
+        if figures != (found.median, found.worst) {
+            return untrusted(
+                ReasonCode::EvidenceMissing,
+                format!("figures of `{}` are not those of its windows", limit.metric),
+            );
+        }
+        let apart =
+            clock_disagreement(&found.samples).filter(|apart| *apart > limit.clock_tolerance.get())?;
+        let detail = format!("`{}`: device and host clock are {:.1} % apart", limit.metric, apart * 100.0);
+        untrusted(ReasonCode::ClocksDisagree, detail)
+    })
+}
+
+fn rates_sufficient(planned: &PlannedCheck, result: &CheckResult) -> Finding {
+    planned.limits.iter().find_map(|limit| {
+        let found = measurement(result, limit)?;
+        let (median, worst) = (found.median.get(), found.worst.get());
+        if median < limit.fail_below_per_s.get() {
+            let detail = format!(
+                "`{}` is {}, the limit is {} ({})",
+                limit.metric,
+                found.unit.show(median),
+                found.unit.show(limit.fail_below_per_s.get()),
+                limit.source
+            );
+            return Some((Outcome::Fail, ReasonCode::RateLow.because(detail)));
+        }
+        (worst < median * limit.worst_to_median_min.get()).then(|| {
+            let detail = format!(
+                "`{}` fell to {} over {} windows, {:.0} % of its median {}; at least {:.0} % is asked",
+                limit.metric,
+                found.unit.show(worst),
+                super::SUSTAINED_WINDOWS,
+                100.0 * worst / median,
+                found.unit.show(median),
+                100.0 * limit.worst_to_median_min.get()
+            );
+            (Outcome::Fail, ReasonCode::RateUnstable.because(detail))
+        })
+    })
+}
+
+fn near_limit(planned: &PlannedCheck, result: &CheckResult) -> Option<Reason> {
+    planned.limits.iter().find_map(|limit| {
+        let found = measurement(result, limit).filter(|m| m.median < limit.warn_below_per_s)?;
+        let (rate, bar) =
+            (found.unit.show(found.median.get()), found.unit.show(limit.warn_below_per_s.get()));
+        Some(
+            ReasonCode::RateNearLimit
+                .because(format!("`{}` is {rate}, below {bar} ({})", limit.metric, limit.source)),
+        )
+    })
+}
+
+fn measurement<'a>(result: &'a CheckResult, limit: &Limit) -> Option<&'a Measurement> {
+    result.measurements.iter().find(|m| m.metric == limit.metric)
+}
