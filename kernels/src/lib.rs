@@ -1,1 +1,101 @@
-//! Skeleton.
+//! Compute kernels: their shaders, what each must answer (a CPU reference), and what each costs.
+//!
+//! Each kernel is a folder: `*.comp` (GLSL, compiled to the SPIR-V under `spirv/` by `kernels-compile`), `*.wgsl` (for
+//! the portable path, compiled by wgpu at run time), `reference.rs` (the same arithmetic in Rust) and `mod.rs` (parameters,
+//! expected answers, cost). The three must agree bit for bit; `burnin`'s conformance suite holds them to it.
+//!
+//! Terms: a *workgroup* is [`WORKGROUP_SIZE`] *invocations* that share memory; a *lane* is an invocation's number within
+//! its workgroup. Buffers are arrays of 32-bit words. Nothing here talks to a device.
+
+pub mod cost;
+pub mod mix;
+pub mod digest;
+pub mod fp32;
+pub mod pattern;
+pub mod stream;
+
+pub use cost::Cost;
+
+/// Invocations of a workgroup, the same for every kernel: two subgroups on NVIDIA, one on AMD's CDNA.
+pub const WORKGROUP_SIZE: u32 = 64;
+
+/// Most workgroups of one dispatch: the least `maxComputeWorkGroupCount` that Vulkan allows a device to have.
+pub const WORKGROUPS_MAX: u32 = 65_535;
+
+/// Parameters of a dispatch: push constants on Vulkan, a uniform buffer on wgpu. Each kernel names its words.
+pub type Params = [u32; 12];
+
+/// Runs a kernel on the processor: buffers in the order of the bindings, parameters, number of workgroups.
+pub type Reference = fn(&mut [&mut [u32]], &Params, u32);
+
+/// One compute kernel.
+pub struct Kernel {
+    /// Its name, which is also that of its files.
+    pub name: &'static str,
+    /// How many storage buffers it binds.
+    pub bindings: u32,
+    /// SPIR-V, little-endian words.
+    pub spirv: &'static [u8],
+    /// WGSL.
+    pub wgsl: &'static str,
+    /// The same on the processor.
+    pub reference: Reference,
+}
+
+impl std::fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kernel")
+            .field("name", &self.name)
+            .field("bindings", &self.bindings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Every kernel.
+pub const ALL: [&Kernel; 4] = [&digest::KERNEL, &fp32::KERNEL, &pattern::KERNEL, &stream::KERNEL];
+
+/// A fault that a compute kernel plants in itself half-way through its chains: the same code path as always, so that
+/// what finds it would find a fault of the hardware.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SelfFault {
+    /// None.
+    #[default]
+    None,
+    /// The bits of `mask` are flipped in one lane of one workgroup, once.
+    Flip {
+        /// Which workgroup.
+        workgroup: u32,
+        /// Which lane.
+        lane: u32,
+        /// Which bits.
+        mask: u32,
+    },
+    /// The bits of `mask` are stuck at 1 in this lane of every 32, in every workgroup.
+    StuckLane {
+        /// Which lane, 0 to 31.
+        lane: u32,
+        /// Which bits.
+        mask: u32,
+    },
+}
+
+impl SelfFault {
+    /// As the four words from `params[2]` on: kind, workgroup, lane, mask.
+    fn words(self) -> [u32; 4] {
+        match self {
+            Self::None => [0; 4],
+            Self::Flip { workgroup, lane, mask } => [1, workgroup, lane, mask],
+            Self::StuckLane { lane, mask } => [2, 0, lane, mask],
+        }
+    }
+
+    /// `value` as this fault leaves it, in this lane of this workgroup. Reads the words of [`Self::words`].
+    fn apply(params: &Params, workgroup: u32, lane: u32, value: u32) -> u32 {
+        let [kind, at_workgroup, at_lane, mask] = [params[2], params[3], params[4], params[5]];
+        match kind {
+            1 if workgroup == at_workgroup && lane == at_lane => value ^ mask,
+            2 if lane % 32 == at_lane => value | mask,
+            _ => value,
+        }
+    }
+}

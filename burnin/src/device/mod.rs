@@ -1,0 +1,194 @@
+//! The seam to compute devices: allocate, upload, dispatch, read back, each with a deadline.
+//!
+//! Four implementations pass one conformance suite (`tests/conformance.rs`): [`vulkan`] is the product, [`portable`]
+//! (wgpu) the independent second opinion, [`cpu`] the references, and [`faulty`] wraps any of them and plants faults.
+//!
+//! Contract. Buffers are arrays of 32-bit words, zero when new. A dispatch runs the kernel `repeat` times in a row, each
+//! seeing what the one before wrote, and returns when it is done. After [`DeviceError::TimedOut`] or
+//! [`DeviceError::Lost`] the device is dead: every further call fails, and dropping it leaks what it holds instead of
+//! waiting, since a driver may never come back. The process that owns a dead device should end.
+//!
+//! What this does not do: several queues, events, images, host-visible device memory.
+
+use std::time::Duration;
+
+use kernels::{Kernel, Params};
+use report::{Bytes, DeviceInfo};
+
+pub mod cpu;
+pub mod faulty;
+#[cfg(feature = "portable")]
+pub mod portable;
+#[allow(unsafe_code, reason = "the only unsafe code of this crate: calls of the Vulkan driver")]
+pub mod vulkan;
+
+/// A buffer of a device, by its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Buffer(pub(crate) usize);
+
+/// One dispatch of a kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Dispatch<'a> {
+    /// The kernel.
+    pub kernel: &'static Kernel,
+    /// One buffer for each of its bindings, in order.
+    pub buffers: &'a [Buffer],
+    /// Its parameters.
+    pub params: Params,
+    /// Workgroups, 1 to [`kernels::WORKGROUPS_MAX`].
+    pub workgroups: u32,
+    /// How many times in a row.
+    pub repeat: u32,
+}
+
+/// How long a dispatch took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed {
+    /// By the device's timestamps, where it has them.
+    pub device: Option<Duration>,
+    /// By the host's monotonic clock, from submission to completion.
+    pub host: Duration,
+}
+
+/// Why a device did not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeviceError {
+    /// Not done before the deadline: the device hangs.
+    #[error("{doing} was not done after {deadline_ms} ms")]
+    TimedOut {
+        /// What was asked.
+        doing: &'static str,
+        /// The deadline.
+        deadline_ms: u128,
+    },
+    /// The driver says that the device is lost.
+    #[error("the device was lost while {doing}")]
+    Lost {
+        /// What was asked.
+        doing: &'static str,
+    },
+    /// No memory left.
+    #[error("no memory left for {bytes} while {doing}")]
+    OutOfMemory {
+        /// What was asked.
+        doing: &'static str,
+        /// How much.
+        bytes: Bytes,
+    },
+    /// The driver refused, with its own words.
+    #[error("{doing}: {message}")]
+    Driver {
+        /// What was asked.
+        doing: &'static str,
+        /// What the driver said.
+        message: String,
+    },
+    /// There is no such device now.
+    #[error("there is no device `{id}`: `burnin list` shows those that there are")]
+    Missing {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// A compute device. See the module for the contract.
+pub trait Device {
+    /// What the driver says about it.
+    fn info(&self) -> &DeviceInfo;
+
+    /// A new buffer of zeros.
+    fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError>;
+
+    /// Gives a buffer back.
+    ///
+    /// # Panics
+    /// If it was given back before.
+    fn free(&mut self, buffer: Buffer);
+
+    /// Writes words to a buffer, from word `first` on.
+    fn upload(
+        &mut self,
+        buffer: Buffer,
+        first: u64,
+        words: &[u32],
+        deadline: Duration,
+    ) -> Result<(), DeviceError>;
+
+    /// Reads words of a buffer, from word `first` on.
+    fn read_back(
+        &mut self,
+        buffer: Buffer,
+        first: u64,
+        words: &mut [u32],
+        deadline: Duration,
+    ) -> Result<(), DeviceError>;
+
+    /// Runs a kernel and waits until it is done.
+    fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError>;
+}
+
+impl Device for Box<dyn Device> {
+    fn info(&self) -> &DeviceInfo {
+        (**self).info()
+    }
+    fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
+        (**self).allocate(bytes)
+    }
+    fn free(&mut self, buffer: Buffer) {
+        (**self).free(buffer);
+    }
+    fn upload(
+        &mut self,
+        buffer: Buffer,
+        first: u64,
+        words: &[u32],
+        deadline: Duration,
+    ) -> Result<(), DeviceError> {
+        (**self).upload(buffer, first, words, deadline)
+    }
+    fn read_back(
+        &mut self,
+        buffer: Buffer,
+        first: u64,
+        words: &mut [u32],
+        deadline: Duration,
+    ) -> Result<(), DeviceError> {
+        (**self).read_back(buffer, first, words, deadline)
+    }
+    fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
+        (**self).dispatch(dispatch, deadline)
+    }
+}
+
+/// Devices of a backend, in a stable order.
+pub fn list(backend: report::Backend) -> Result<Vec<DeviceInfo>, DeviceError> {
+    match backend {
+        report::Backend::Vulkan => vulkan::list(),
+        #[cfg(feature = "portable")]
+        report::Backend::Portable => portable::list(),
+        #[cfg(not(feature = "portable"))]
+        report::Backend::Portable => Err(left_out()),
+        report::Backend::Cpu => Ok(vec![cpu::info()]),
+    }
+}
+
+/// Opens a device that [`list`] showed.
+pub fn open(backend: report::Backend, id: &report::DeviceId) -> Result<Box<dyn Device>, DeviceError> {
+    match backend {
+        report::Backend::Vulkan => Ok(Box::new(vulkan::open(id)?)),
+        #[cfg(feature = "portable")]
+        report::Backend::Portable => Ok(Box::new(portable::open(id)?)),
+        #[cfg(not(feature = "portable"))]
+        report::Backend::Portable => Err(left_out()),
+        report::Backend::Cpu if *id == cpu::info().id => Ok(Box::new(cpu::Cpu::new())),
+        report::Backend::Cpu => Err(DeviceError::Missing { id: id.0.clone() }),
+    }
+}
+
+#[cfg(not(feature = "portable"))]
+fn left_out() -> DeviceError {
+    DeviceError::Driver {
+        doing: "opening the portable backend",
+        message: "it was left out of this build: use one with the feature `portable`".to_owned(),
+    }
+}

@@ -1,0 +1,93 @@
+//! The logical device and its queue.
+
+use std::sync::Arc;
+
+use ash::vk;
+
+use super::adapter::Adapter;
+use super::failed;
+use super::instance::Instance;
+use crate::device::DeviceError;
+
+/// Owns the logical device.
+pub(super) struct Logical {
+    raw: ash::Device,
+    queue: vk::Queue,
+    family: u32,
+    timestamp_bits: u32,
+    timestamp_period: f32,
+    memory: vk::PhysicalDeviceMemoryProperties,
+    instance: Arc<Instance>,
+}
+
+impl Logical {
+    /// Opens the physical device with one compute queue and no optional feature.
+    pub(super) fn new(instance: Arc<Instance>, adapter: &Adapter) -> Result<Self, DeviceError> {
+        let priorities = [1.0];
+        let queues = [vk::DeviceQueueCreateInfo::default()
+            .queue_family_index(adapter.family)
+            .queue_priorities(&priorities)];
+        let create = vk::DeviceCreateInfo::default().queue_create_infos(&queues);
+        // SAFETY: the physical device is of this instance; `create` and all it points to live through the call.
+        let raw = unsafe { instance.raw().create_device(adapter.raw, &create, None) }
+            .map_err(failed("opening the device"))?;
+        // SAFETY: the family was asked for with one queue just above.
+        let queue = unsafe { raw.get_device_queue(adapter.family, 0) };
+        Ok(Self {
+            raw,
+            queue,
+            family: adapter.family,
+            timestamp_bits: if adapter.info.timestamps { adapter.timestamp_bits } else { 0 },
+            timestamp_period: adapter.timestamp_period,
+            memory: adapter.memory,
+            instance,
+        })
+    }
+
+    /// The device's functions.
+    pub(super) fn raw(&self) -> &ash::Device {
+        &self.raw
+    }
+
+    /// The instance that it is of.
+    pub(super) fn instance(&self) -> &Instance {
+        &self.instance
+    }
+
+    pub(super) fn queue(&self) -> vk::Queue {
+        self.queue
+    }
+
+    pub(super) fn family(&self) -> u32 {
+        self.family
+    }
+
+    /// Nanoseconds between two timestamps of this device, which may wrap in between; `None` where it has none.
+    pub(super) fn nanoseconds(&self, begin: u64, end: u64) -> Option<f64> {
+        let mask = match self.timestamp_bits {
+            0 => return None,
+            64.. => u64::MAX,
+            bits => (1 << bits) - 1,
+        };
+        #[expect(clippy::cast_precision_loss, reason = "a window has far fewer than 2^53 ticks")]
+        let ticks = (end.wrapping_sub(begin) & mask) as f64;
+        Some(ticks * f64::from(self.timestamp_period))
+    }
+
+    /// The first memory type among `allowed` (a bit for each) that has all of `flags`.
+    pub(super) fn memory_type(&self, allowed: u32, flags: vk::MemoryPropertyFlags) -> Option<u32> {
+        let types = (0u32..).zip(self.memory.memory_types_as_slice());
+        types
+            .filter(|(number, _)| allowed & (1 << number) != 0)
+            .find(|(_, kind)| kind.property_flags.contains(flags))
+            .map(|(number, _)| number)
+    }
+}
+
+impl Drop for Logical {
+    fn drop(&mut self) {
+        // SAFETY: every child holds an `Arc` of this, so none is left, and every submission was waited for; a device that
+        // was lost or hangs is forgotten and does not come here.
+        unsafe { self.raw.destroy_device(None) };
+    }
+}

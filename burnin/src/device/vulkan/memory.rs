@@ -1,0 +1,144 @@
+//! Buffers with memory of their own, and the staging buffer through which the host reaches device memory.
+
+use std::sync::Arc;
+
+use ash::vk;
+use report::Bytes;
+
+use super::failed;
+use super::logical::Logical;
+use super::submit::Place;
+use crate::device::DeviceError;
+
+/// Owns a buffer and its memory.
+pub(super) struct Memory {
+    raw: vk::Buffer,
+    memory: vk::DeviceMemory,
+    bytes: Bytes,
+    logical: Arc<Logical>,
+}
+
+impl Memory {
+    /// A storage buffer in device-local memory.
+    pub(super) fn on_device(logical: Arc<Logical>, bytes: Bytes) -> Result<Self, DeviceError> {
+        Self::new(logical, bytes, &[vk::MemoryPropertyFlags::DEVICE_LOCAL])
+    }
+
+    /// A buffer in memory that has one of the sets of flags, the first that there is.
+    fn new(
+        logical: Arc<Logical>,
+        bytes: Bytes,
+        wishes: &[vk::MemoryPropertyFlags],
+    ) -> Result<Self, DeviceError> {
+        // `vkCmdFillBuffer` works on whole words; round up.
+        let bytes = Bytes(bytes.0.max(4).next_multiple_of(4));
+        let create = vk::BufferCreateInfo::default()
+            .size(bytes.0)
+            .usage(
+                vk::BufferUsageFlags::STORAGE_BUFFER
+                    | vk::BufferUsageFlags::TRANSFER_SRC
+                    | vk::BufferUsageFlags::TRANSFER_DST,
+            )
+            .sharing_mode(vk::SharingMode::EXCLUSIVE);
+        // SAFETY: the device is alive; `create` lives through the call.
+        let raw = unsafe { logical.raw().create_buffer(&create, None) }.map_err(out_of(bytes))?;
+        let mut buffer = Self { raw, memory: vk::DeviceMemory::null(), bytes, logical };
+        // SAFETY: the buffer is of this device.
+        let needs = unsafe { buffer.logical.raw().get_buffer_memory_requirements(raw) };
+        let kind = wishes
+            .iter()
+            .find_map(|flags| buffer.logical.memory_type(needs.memory_type_bits, *flags))
+            .ok_or_else(|| DeviceError::Driver {
+                doing: "choosing a memory type",
+                message: format!("none of {wishes:?} is offered for a storage buffer"),
+            })?;
+        let allocate = vk::MemoryAllocateInfo::default().allocation_size(needs.size).memory_type_index(kind);
+        // SAFETY: the device is alive; the type is one of its own.
+        buffer.memory =
+            unsafe { buffer.logical.raw().allocate_memory(&allocate, None) }.map_err(out_of(bytes))?;
+        // SAFETY: buffer and memory are of this device, neither is bound yet, the size fits by the allocation above.
+        unsafe { buffer.logical.raw().bind_buffer_memory(raw, buffer.memory, 0) }.map_err(out_of(bytes))?;
+        Ok(buffer)
+    }
+
+    pub(super) fn raw(&self) -> vk::Buffer {
+        self.raw
+    }
+
+    pub(super) fn bytes(&self) -> Bytes {
+        self.bytes
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: of this device, not in use (every submission is waited for), destroyed once.
+        unsafe { self.logical.raw().destroy_buffer(self.raw, None) };
+        // SAFETY: as above; null where the allocation failed, which is allowed.
+        unsafe { self.logical.raw().free_memory(self.memory, None) };
+    }
+}
+
+fn out_of(bytes: Bytes) -> impl FnOnce(vk::Result) -> DeviceError {
+    move |result| match failed("allocating a buffer")(result) {
+        DeviceError::OutOfMemory { doing, .. } => DeviceError::OutOfMemory { doing, bytes },
+        other => other,
+    }
+}
+
+/// Memory that host and device both reach, mapped as long as it lives.
+pub(super) struct Staging {
+    memory: Memory,
+    mapped: *mut u32,
+}
+
+impl Staging {
+    /// Its size in words: 16 MiB in bytes.
+    pub(super) const WORDS: usize = 4 << 20;
+
+    pub(super) fn new(logical: Arc<Logical>) -> Result<Self, DeviceError> {
+        let coherent = vk::MemoryPropertyFlags::HOST_VISIBLE | vk::MemoryPropertyFlags::HOST_COHERENT;
+        // Cached memory first: uncached host reads are an order of magnitude slower.
+        let wishes = [coherent | vk::MemoryPropertyFlags::HOST_CACHED, coherent];
+        let memory = Memory::new(logical, Bytes(Self::WORDS as u64 * 4), &wishes)?;
+        // SAFETY: the memory is host-visible, of this device and not mapped; the whole of it is mapped.
+        let mapped = unsafe {
+            memory.logical.raw().map_memory(memory.memory, 0, vk::WHOLE_SIZE, vk::MemoryMapFlags::empty())
+        }
+        .map_err(failed("mapping the staging buffer"))?;
+        Ok(Self { memory, mapped: mapped.cast() })
+    }
+
+    /// Its first byte, for copies.
+    pub(super) fn start(&self) -> Place<'_> {
+        Place { memory: &self.memory, byte: 0 }
+    }
+
+    /// Puts words at the start.
+    ///
+    /// # Panics
+    /// If there are more than [`Self::WORDS`].
+    pub(super) fn write(&mut self, words: &[u32]) {
+        assert!(words.len() <= Self::WORDS, "{} words do not fit the staging buffer", words.len());
+        // SAFETY: the mapping has WORDS words and is aligned to 64 bytes at least (minMemoryMapAlignment); the device
+        // does not use it, since every submission is waited for; the memory is coherent, so no flush is needed.
+        unsafe { std::ptr::copy_nonoverlapping(words.as_ptr(), self.mapped, words.len()) };
+    }
+
+    /// Takes words from the start.
+    ///
+    /// # Panics
+    /// If more than [`Self::WORDS`] are asked for.
+    pub(super) fn read(&self, words: &mut [u32]) {
+        assert!(words.len() <= Self::WORDS, "{} words are more than the staging buffer has", words.len());
+        // SAFETY: as in `write`; `words` is borrowed exclusively and does not overlap the mapping.
+        unsafe { std::ptr::copy_nonoverlapping(self.mapped, words.as_mut_ptr(), words.len()) };
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // SAFETY: the memory was mapped in `new` and is unmapped once, before it is freed.
+        unsafe { self.memory.logical.raw().unmap_memory(self.memory.memory) };
+    }
+}

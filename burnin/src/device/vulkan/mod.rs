@@ -1,0 +1,189 @@
+//! Vulkan through `ash`: the product.
+//!
+//! One file for each kind of object, each with one owner that creates and destroys it: [`instance`], [`adapter`] (what a
+//! physical device says), [`logical`] (device and queue), [`memory`], [`pipeline`], [`submit`]. A child holds an [`Arc`]
+//! of its parent, so the order of destruction follows. After a hang or a loss nothing is destroyed: [`Vulkan`] forgets what
+//! it holds, since destroying objects in use is undefined and waiting could last for ever.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use report::{Bytes, DeviceId, DeviceInfo};
+
+use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
+use ash::vk;
+
+mod instance;
+mod adapter;
+mod logical;
+mod memory;
+mod pipeline;
+mod submit;
+
+pub use instance::VALIDATION_VARIABLE;
+
+use instance::Instance;
+use logical::Logical;
+use memory::{Memory, Staging};
+use pipeline::Pipelines;
+use submit::{Place, Submitter};
+
+/// Physical devices that Vulkan shows, in the order of their ids.
+pub fn list() -> Result<Vec<DeviceInfo>, DeviceError> {
+    let instance = Arc::new(Instance::new()?);
+    Ok(adapter::all(&instance)?.into_iter().map(|adapter| adapter.info).collect())
+}
+
+/// Opens the device of this id.
+pub fn open(id: &DeviceId) -> Result<Vulkan, DeviceError> {
+    let instance = Arc::new(Instance::new()?);
+    let adapter = adapter::all(&instance)?
+        .into_iter()
+        .find(|adapter| adapter.info.id == *id)
+        .ok_or_else(|| DeviceError::Missing { id: id.0.clone() })?;
+    let info = adapter.info.clone();
+    let logical = Arc::new(Logical::new(instance, &adapter)?);
+    let live = Live {
+        submitter: Submitter::new(Arc::clone(&logical))?,
+        pipelines: Pipelines::new(Arc::clone(&logical))?,
+        staging: Staging::new(Arc::clone(&logical))?,
+        buffers: Vec::new(),
+        logical,
+    };
+    Ok(Vulkan { info, live: Some(live) })
+}
+
+/// A Vulkan device that is open.
+pub struct Vulkan {
+    info: DeviceInfo,
+    /// Absent after a hang or a loss.
+    live: Option<Live>,
+}
+
+/// Fields in the order of destruction.
+struct Live {
+    submitter: Submitter,
+    pipelines: Pipelines,
+    staging: Staging,
+    buffers: Vec<Option<Memory>>,
+    logical: Arc<Logical>,
+}
+
+impl std::fmt::Debug for Vulkan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vulkan").field("info", &self.info).field("live", &self.live.is_some()).finish()
+    }
+}
+
+impl Vulkan {
+    /// Messages of the validation layer so far; empty where it is off.
+    pub fn validation_messages(&self) -> Vec<String> {
+        self.live.as_ref().map(|live| live.logical.instance().messages()).unwrap_or_default()
+    }
+
+    /// Runs `work`; after a hang or a loss the device is dead and what it holds is leaked on purpose.
+    fn guarded<T>(
+        &mut self,
+        work: impl FnOnce(&mut Live) -> Result<T, DeviceError>,
+    ) -> Result<T, DeviceError> {
+        let live =
+            self.live.as_mut().ok_or(DeviceError::Lost { doing: "using a device that was lost before" })?;
+        let result = work(live);
+        if let Err(DeviceError::TimedOut { .. } | DeviceError::Lost { .. }) = result {
+            std::mem::forget(self.live.take());
+        }
+        result
+    }
+}
+
+impl Live {
+    fn memory(&self, buffer: Buffer) -> &Memory {
+        let Some(memory) = self.buffers.get(buffer.0).and_then(Option::as_ref) else {
+            panic!("buffer {} was given back or never was", buffer.0)
+        };
+        memory
+    }
+}
+
+impl Device for Vulkan {
+    fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
+        self.guarded(|live| {
+            let memory = Memory::on_device(Arc::clone(&live.logical), bytes)?;
+            live.submitter.zero(&memory, ZERO_DEADLINE)?;
+            live.buffers.push(Some(memory));
+            Ok(Buffer(live.buffers.len() - 1))
+        })
+    }
+
+    fn free(&mut self, buffer: Buffer) {
+        if let Some(live) = &mut self.live {
+            live.memory(buffer);
+            live.buffers[buffer.0] = None;
+        }
+    }
+
+    fn upload(
+        &mut self,
+        buffer: Buffer,
+        first: u64,
+        words: &[u32],
+        deadline: Duration,
+    ) -> Result<(), DeviceError> {
+        self.guarded(|live| {
+            let mut at = first;
+            for part in words.chunks(Staging::WORDS) {
+                live.staging.write(part);
+                let target = Place { memory: live.memory(buffer), byte: at * 4 };
+                live.submitter.copy(live.staging.start(), target, part.len() as u64 * 4, deadline)?;
+                at += part.len() as u64;
+            }
+            Ok(())
+        })
+    }
+
+    fn read_back(
+        &mut self,
+        buffer: Buffer,
+        first: u64,
+        words: &mut [u32],
+        deadline: Duration,
+    ) -> Result<(), DeviceError> {
+        self.guarded(|live| {
+            let mut at = first;
+            for part in words.chunks_mut(Staging::WORDS) {
+                let source = Place { memory: live.memory(buffer), byte: at * 4 };
+                live.submitter.copy(source, live.staging.start(), part.len() as u64 * 4, deadline)?;
+                live.staging.read(part);
+                at += part.len() as u64;
+            }
+            Ok(())
+        })
+    }
+
+    fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
+        self.guarded(|live| {
+            let pipeline = live.pipelines.get(dispatch.kernel)?;
+            let buffers: Vec<vk::Buffer> =
+                dispatch.buffers.iter().map(|buffer| live.memory(*buffer).raw()).collect();
+            live.submitter.dispatch(&pipeline, &buffers, dispatch, deadline)
+        })
+    }
+}
+
+/// Zeroing a buffer is one fill at memory speed; 512 MiB take far less on any device that works.
+const ZERO_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Turns a Vulkan result into an error of this layer.
+fn failed(doing: &'static str) -> impl FnOnce(vk::Result) -> DeviceError {
+    move |result| match result {
+        vk::Result::ERROR_DEVICE_LOST => DeviceError::Lost { doing },
+        vk::Result::ERROR_OUT_OF_DEVICE_MEMORY | vk::Result::ERROR_OUT_OF_HOST_MEMORY => {
+            DeviceError::OutOfMemory { doing, bytes: Bytes(0) }
+        }
+        other => DeviceError::Driver { doing, message: format!("{other:?}") },
+    }
+}

@@ -1,0 +1,155 @@
+//! Compiles the GLSL of `kernels` to SPIR-V.
+//!
+//! The SPIR-V is committed, so that a user's build needs no C++ compiler; `make shaders` writes it anew and a test of
+//! this crate fails when it is not what the sources give. The manifest names, for each kernel, the digests of source and
+//! result.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow};
+use data_encoding::HEXLOWER;
+use glslang::{
+    Compiler, CompilerOptions, ShaderInput, ShaderMessage, ShaderSource, ShaderStage, SourceLanguage,
+    SpirvVersion, Target, VulkanVersion,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// The kernels, by the name of their folder.
+pub const KERNELS: [&str; 4] = ["digest", "fp32", "pattern", "stream"];
+
+/// What the committed SPIR-V was made from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The compiler, as this crate pins it.
+    pub compiler: String,
+    /// The kernels, by name.
+    pub kernels: BTreeMap<String, Entry>,
+}
+
+/// One kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// SHA-256 of the GLSL.
+    pub source_sha256: String,
+    /// SHA-256 of the SPIR-V.
+    pub spirv_sha256: String,
+    /// Size of the SPIR-V.
+    pub spirv_bytes: usize,
+}
+
+/// The folder of the `kernels` crate.
+pub fn kernels_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Compiles one compute shader for Vulkan 1.1 (SPIR-V 1.3), which every driver of this decade takes.
+pub fn compile(source: &str, name: &str) -> Result<Vec<u8>> {
+    let compiler = Compiler::acquire().ok_or_else(|| anyhow!("glslang did not start"))?;
+    let options = CompilerOptions {
+        source_language: SourceLanguage::GLSL,
+        target: Target::Vulkan { version: VulkanVersion::Vulkan1_1, spirv_version: SpirvVersion::SPIRV1_3 },
+        version_profile: None,
+        messages: ShaderMessage::DEFAULT,
+    };
+    let source = ShaderSource::from(source);
+    let input =
+        ShaderInput::new(&source, ShaderStage::Compute, &options, None::<&[(&str, Option<&str>)]>, None)
+            .map_err(|error| anyhow!("{error}"))
+            .with_context(|| format!("reading kernel `{name}`"))?;
+    let words = compiler
+        .create_shader(input)
+        .and_then(|shader| shader.compile())
+        .map_err(|error| anyhow!("{error}"))
+        .with_context(|| format!("compiling kernel `{name}`"))?;
+    Ok(words.iter().flat_map(|word| word.to_le_bytes()).collect())
+}
+
+/// Compiles every kernel below the folder; SPIR-V by name, and the manifest.
+pub fn compile_all(kernels: &Path) -> Result<(BTreeMap<String, Vec<u8>>, Manifest)> {
+    let mut spirv = BTreeMap::new();
+    let mut entries = BTreeMap::new();
+    for name in KERNELS {
+        let path = kernels.join(format!("src/{name}/{name}.comp"));
+        let source = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+        let binary = compile(&source, name)?;
+        let entry = Entry {
+            source_sha256: HEXLOWER.encode(&Sha256::digest(&source)),
+            spirv_sha256: HEXLOWER.encode(&Sha256::digest(&binary)),
+            spirv_bytes: binary.len(),
+        };
+        entries.insert(name.to_owned(), entry);
+        spirv.insert(name.to_owned(), binary);
+    }
+    Ok((spirv, Manifest { compiler: "glslang crate 0.9.1".to_owned(), kernels: entries }))
+}
+
+/// What is committed but is not what the sources give; empty when all is well.
+pub fn drift(kernels: &Path) -> Result<Vec<String>> {
+    let (spirv, manifest) = compile_all(kernels)?;
+    let mut differs = Vec::new();
+    for (name, binary) in &spirv {
+        let path = kernels.join(format!("spirv/{name}.spv"));
+        if std::fs::read(&path).ok().as_ref() != Some(binary) {
+            differs.push(format!("spirv/{name}.spv"));
+        }
+    }
+    let committed = std::fs::read(kernels.join("spirv/manifest.json")).unwrap_or_default();
+    if serde_json::from_slice::<Manifest>(&committed).ok() != Some(manifest) {
+        differs.push("spirv/manifest.json".to_owned());
+    }
+    Ok(differs)
+}
+
+/// Compiles every kernel and writes SPIR-V and manifest.
+pub fn write_all(kernels: &Path) -> Result<()> {
+    let (spirv, manifest) = compile_all(kernels)?;
+    for (name, binary) in spirv {
+        let path = kernels.join(format!("spirv/{name}.spv"));
+        std::fs::write(&path, binary).with_context(|| format!("writing {}", path.display()))?;
+    }
+    let path = kernels.join("spirv/manifest.json");
+    let text = serde_json::to_string_pretty(&manifest)? + "\n";
+    std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_committed_spirv_is_what_the_sources_give() {
+        let differs = drift(&kernels_folder()).unwrap();
+        assert!(
+            differs.is_empty(),
+            "{differs:?} differ from the sources: run `make shaders` and commit the result"
+        );
+    }
+
+    #[test]
+    fn a_changed_source_is_seen_as_drift() {
+        let copy = tempfile::tempdir().unwrap();
+        for name in KERNELS {
+            let folder = copy.path().join(format!("src/{name}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            let source =
+                std::fs::read_to_string(kernels_folder().join(format!("src/{name}/{name}.comp"))).unwrap();
+            std::fs::write(folder.join(format!("{name}.comp")), source).unwrap();
+        }
+        std::fs::create_dir(copy.path().join("spirv")).unwrap();
+        write_all(copy.path()).unwrap();
+        assert_eq!(drift(copy.path()).unwrap(), Vec::<String>::new());
+        let path = copy.path().join("src/digest/digest.comp");
+        let changed = std::fs::read_to_string(&path).unwrap().replace("0x6a09e667u", "0x6a09e668u");
+        std::fs::write(&path, changed).unwrap();
+        assert_eq!(drift(copy.path()).unwrap(), ["spirv/digest.spv", "spirv/manifest.json"]);
+    }
+
+    #[test]
+    fn a_source_that_does_not_compile_is_refused_by_name() {
+        let error =
+            format!("{:#}", compile("#version 460\nvoid main() { undefined(); }", "broken").unwrap_err());
+        assert!(error.contains("compiling kernel `broken`") && error.contains("undefined"), "{error}");
+    }
+}

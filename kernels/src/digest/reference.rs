@@ -1,0 +1,50 @@
+//! The digest kernel on the processor.
+
+use crate::mix::{GOLDEN, mix32, stamp};
+use crate::{Params, SelfFault, WORKGROUP_SIZE};
+
+use super::CLASSES;
+
+/// First word of a chain.
+pub(super) fn start(seed: u32, class: u32, lane: u32) -> u32 {
+    mix32((class * WORKGROUP_SIZE + lane).wrapping_mul(GOLDEN) ^ seed)
+}
+
+/// So many bijective steps. The multiplier is Knuth's MMIX multiplier cut to 32 bits (odd, 5 mod 8), the increment the
+/// first fraction bits of the square root of 2.
+pub(super) fn steps(word: u32, count: u32) -> u32 {
+    (0..count).fold(word, |x, _| {
+        let y = x.wrapping_mul(0x4c95_7f2d).wrapping_add(0x6a09_e667);
+        y ^ (y >> 15)
+    })
+}
+
+/// Runs the kernel.
+pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
+    let [lanes, groups] = buffers else {
+        panic!("the digest kernel binds two buffers, {} are bound", buffers.len())
+    };
+    let [seed, count, ..] = *params;
+    // A workgroup repeats its class: the clean chains are computed once.
+    let clean: Vec<u32> = (0..CLASSES.min(workgroups) * WORKGROUP_SIZE)
+        .map(|chain| steps(start(seed, chain / WORKGROUP_SIZE, chain % WORKGROUP_SIZE), count / 2))
+        .collect();
+    let mut ends = vec![None; clean.len()];
+    for workgroup in 0..workgroups {
+        let mut sum = 0u32;
+        for lane in 0..WORKGROUP_SIZE {
+            let chain = ((workgroup % CLASSES) * WORKGROUP_SIZE + lane) as usize;
+            let middle = SelfFault::apply(params, workgroup, lane, clean[chain]);
+            let end = if middle == clean[chain] {
+                *ends[chain].get_or_insert_with(|| steps(middle, count / 2))
+            } else {
+                steps(middle, count / 2)
+            };
+            let word = mix32(end ^ stamp(seed, workgroup));
+            lanes[(workgroup * WORKGROUP_SIZE + lane) as usize] = word;
+            sum = sum.wrapping_add(mix32(word.wrapping_add(lane.wrapping_mul(GOLDEN))));
+        }
+        groups[0] = groups[0].wrapping_add(1);
+        groups[1 + workgroup as usize] = sum;
+    }
+}

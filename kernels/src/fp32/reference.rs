@@ -1,0 +1,76 @@
+//! The FP32 kernel on the processor.
+
+use crate::mix::{GOLDEN, mix32, stamp};
+use crate::{Params, SelfFault, WORKGROUP_SIZE};
+
+use super::{CHAINS, Rounding};
+
+/// The chains of one invocation.
+pub(super) type Chains = [f32; CHAINS as usize];
+
+/// The constant of a chain, -1.9375 - k/1024: exact in FP32, so that no compiler can round it its own way.
+fn constant(chain: u32) -> f32 {
+    #[expect(clippy::cast_precision_loss, reason = "below 32, exact")]
+    let step = chain as f32;
+    -1.9375 - step / 1024.0
+}
+
+/// First values: 22 random bits as a number from -1.5 to 1.5, every step of the making exact.
+pub(super) fn start(seed: u32, lane: u32) -> Chains {
+    std::array::from_fn(|chain| {
+        #[expect(clippy::cast_possible_truncation, reason = "below 32")]
+        let number = lane * CHAINS + chain as u32;
+        let bits = mix32(number.wrapping_mul(GOLDEN) ^ seed) & 0x003f_ffff;
+        #[expect(clippy::cast_precision_loss, reason = "22 bits fit the 24 of the mantissa")]
+        let unit = bits as f32 / 4_194_304.0;
+        // One rounding at most, in the addition; 3.0 * unit has 24 bits and is exact.
+        unit * 3.0 - 1.5
+    })
+}
+
+/// So many steps of every chain.
+pub(super) fn steps(chains: &mut Chains, count: u32, rounding: Rounding) {
+    for (chain, x) in (0u32..).zip(chains) {
+        let c = constant(chain);
+        for _ in 0..count {
+            *x = match rounding {
+                Rounding::Fused => x.mul_add(*x, c),
+                Rounding::Separate => *x * *x + c,
+            };
+        }
+    }
+}
+
+/// All chains as one word, in their order.
+pub(super) fn fold(chains: &Chains) -> u32 {
+    chains.iter().fold(0, |hash, x| mix32(hash ^ x.to_bits()).wrapping_add(GOLDEN))
+}
+
+/// Runs the kernel as a device that fuses.
+pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
+    let [lanes, groups] = buffers else {
+        panic!("the fp32 kernel binds two buffers, {} are bound", buffers.len())
+    };
+    let [seed, count, ..] = *params;
+    for lane in 0..WORKGROUP_SIZE {
+        let mut middle = start(seed, lane);
+        steps(&mut middle, count / 2, Rounding::Fused);
+        let finish = |first: f32| {
+            let mut chains = middle;
+            chains[0] = first;
+            steps(&mut chains, count / 2, Rounding::Fused);
+            fold(&chains)
+        };
+        let clean = finish(middle[0]);
+        for workgroup in 0..workgroups {
+            let faulty = SelfFault::apply(params, workgroup, lane, middle[0].to_bits());
+            let end = if faulty == middle[0].to_bits() { clean } else { finish(f32::from_bits(faulty)) };
+            let word = mix32(end ^ stamp(seed, workgroup));
+            lanes[(workgroup * WORKGROUP_SIZE + lane) as usize] = word;
+            let sum = &mut groups[1 + workgroup as usize];
+            *sum = if lane == 0 { 0 } else { *sum };
+            *sum = sum.wrapping_add(mix32(word.wrapping_add(lane.wrapping_mul(GOLDEN))));
+        }
+    }
+    groups[0] = groups[0].wrapping_add(workgroups);
+}

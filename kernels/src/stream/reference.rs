@@ -1,0 +1,27 @@
+//! The stream kernel on the processor.
+
+use crate::Params;
+use crate::pattern::QUADS_PER_WORKGROUP;
+
+/// Runs the kernel.
+pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
+    let [source, target, sums] = buffers else {
+        panic!("the stream kernel binds three buffers, {} are bound", buffers.len())
+    };
+    let [op, _, _, multiplier, ..] = *params;
+    let words = QUADS_PER_WORKGROUP * 4;
+    for workgroup in 0..workgroups {
+        let first = workgroup * words;
+        let tile = first as usize..(first + words) as usize;
+        match op {
+            0 => {
+                let weighted = (first..).zip(&source[tile]);
+                sums[1 + workgroup as usize] = weighted
+                    .fold(0, |sum, (n, value)| sum.wrapping_add(value.wrapping_mul(super::weight(n))));
+            }
+            1 => (first..).zip(&mut target[tile]).for_each(|(n, value)| *value = n.wrapping_mul(multiplier)),
+            _ => target[tile.clone()].copy_from_slice(&source[tile]),
+        }
+        sums[0] = sums[0].wrapping_add(1);
+    }
+}
