@@ -4,7 +4,6 @@ layout(local_size_x = 64) in;
 layout(push_constant) uniform Params { uint params[12]; };
 layout(set = 0, binding = 0, std430) writeonly buffer Lanes { uint lanes[]; };
 layout(set = 0, binding = 1, std430) buffer Groups { uint groups[]; };
-shared uint sum;
 
 const uint GOLDEN = 0x9e3779b1u;
 const uint CLASSES = 16u;
@@ -27,9 +26,6 @@ void main() {
     const uint lane = gl_LocalInvocationID.x;
     const uint workgroup = gl_WorkGroupID.x;
     const uint seed = params[0];
-    if (lane == 0u) { sum = 0u; }
-    barrier();
-
     uint x = mix32(((workgroup % CLASSES) * 64u + lane) * GOLDEN ^ seed);
     x = steps(x, params[1] / 2u);
     if (params[2] == 1u && workgroup == params[3] && lane == params[4]) { x ^= params[5]; }
@@ -38,10 +34,6 @@ void main() {
 
     const uint word = mix32(x ^ mix32(workgroup * GOLDEN ^ seed));
     lanes[workgroup * 64u + lane] = word;
-    atomicAdd(sum, mix32(word + lane * GOLDEN));
-    barrier();
-    if (lane == 0u) {
-        groups[1u + workgroup] = sum;
-        atomicAdd(groups[0], 1u);
-    }
+    atomicAdd(groups[1u + workgroup], mix32(word + lane * GOLDEN));
+    if (lane == 0u) { atomicAdd(groups[0], 1u); }
 }

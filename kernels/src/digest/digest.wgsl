@@ -2,7 +2,6 @@
 @group(0) @binding(0) var<storage, read_write> lanes: array<u32>;
 @group(0) @binding(1) var<storage, read_write> groups: array<atomic<u32>>;
 @group(0) @binding(2) var<uniform> params: array<vec4<u32>, 3>;
-var<workgroup> sum: atomic<u32>;
 
 const GOLDEN: u32 = 0x9e3779b1u;
 const CLASSES: u32 = 16u;
@@ -29,9 +28,6 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let workgroup = group.x;
     let seed = params[0].x;
     let half = params[0].y / 2u;
-    if lane == 0u { atomicStore(&sum, 0u); }
-    workgroupBarrier();
-
     var x = mix32(((workgroup % CLASSES) * 64u + lane) * GOLDEN ^ seed);
     x = steps(x, half);
     if params[0].z == 1u && workgroup == params[0].w && lane == params[1].x { x ^= params[1].y; }
@@ -40,10 +36,6 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
 
     let word = mix32(x ^ mix32(workgroup * GOLDEN ^ seed));
     lanes[workgroup * 64u + lane] = word;
-    atomicAdd(&sum, mix32(word + lane * GOLDEN));
-    workgroupBarrier();
-    if lane == 0u {
-        atomicStore(&groups[1u + workgroup], atomicLoad(&sum));
-        atomicAdd(&groups[0], 1u);
-    }
+    atomicAdd(&groups[1u + workgroup], mix32(word + lane * GOLDEN));
+    if lane == 0u { atomicAdd(&groups[0], 1u); }
 }

@@ -2,8 +2,9 @@
 //!
 //! Every step is a bijection of the 32-bit word, so an error anywhere in a chain is still there at its end. Workgroups
 //! repeat [`CLASSES`] classes of work, so that the processor need not compute all; each result is stamped with dispatch
-//! and workgroup, so that a stale or exchanged tile is seen. Buffer 0: one word for each invocation. Buffer 1: word 0
-//! counts completed workgroups, word 1+n is the digest of workgroup n.
+//! and workgroup, so that a stale or exchanged tile is seen. Buffer 0: one word for each invocation. Buffer 1,
+//! zero before: word 0 counts completed workgroups, to word 1+n each run of workgroup n adds its digest, so that with
+//! repeated dispatches it carries them all.
 
 pub mod reference;
 

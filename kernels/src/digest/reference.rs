@@ -45,6 +45,7 @@ pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
             sum = sum.wrapping_add(mix32(word.wrapping_add(lane.wrapping_mul(GOLDEN))));
         }
         groups[0] = groups[0].wrapping_add(1);
-        groups[1 + workgroup as usize] = sum;
+        let total = &mut groups[1 + workgroup as usize];
+        *total = total.wrapping_add(sum);
     }
 }

@@ -4,7 +4,6 @@ layout(local_size_x = 64) in;
 layout(push_constant) uniform Params { uint params[12]; };
 layout(set = 0, binding = 0, std430) writeonly buffer Lanes { uint lanes[]; };
 layout(set = 0, binding = 1, std430) buffer Groups { uint groups[]; };
-shared uint sum;
 
 const uint GOLDEN = 0x9e3779b1u;
 
@@ -61,9 +60,6 @@ void main() {
     const uint lane = gl_LocalInvocationID.x;
     const uint workgroup = gl_WorkGroupID.x;
     const uint seed = params[0];
-    if (lane == 0u) { sum = 0u; }
-    barrier();
-
     const uint number = lane * 32u;
     a = first4(number, seed);
     b = first4(number + 4u, seed);
@@ -92,10 +88,6 @@ void main() {
     hash = fold(hash, h);
     const uint word = mix32(hash ^ mix32(workgroup * GOLDEN ^ seed));
     lanes[workgroup * 64u + lane] = word;
-    atomicAdd(sum, mix32(word + lane * GOLDEN));
-    barrier();
-    if (lane == 0u) {
-        groups[1u + workgroup] = sum;
-        atomicAdd(groups[0], 1u);
-    }
+    atomicAdd(groups[1u + workgroup], mix32(word + lane * GOLDEN));
+    if (lane == 0u) { atomicAdd(groups[0], 1u); }
 }

@@ -68,7 +68,6 @@ pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
             let word = mix32(end ^ stamp(seed, workgroup));
             lanes[(workgroup * WORKGROUP_SIZE + lane) as usize] = word;
             let sum = &mut groups[1 + workgroup as usize];
-            *sum = if lane == 0 { 0 } else { *sum };
             *sum = sum.wrapping_add(mix32(word.wrapping_add(lane.wrapping_mul(GOLDEN))));
         }
     }

@@ -4,7 +4,6 @@ layout(local_size_x = 64) in;
 layout(push_constant) uniform Params { uint params[12]; };
 layout(set = 0, binding = 0, std430) buffer Memory { uvec4 memory[]; };
 layout(set = 0, binding = 1, std430) buffer Errors { uint errors[]; };
-shared uint compared;
 
 const uint QUADS_PER_LANE = 16u;
 
@@ -36,8 +35,6 @@ void main() {
     const uint first = gl_WorkGroupID.x * QUADS_PER_LANE * 64u + lane;
     const uint op = params[0];
     const uint quads = params[1];
-    if (lane == 0u) { compared = 0u; }
-    barrier();
 
     uint count = 0u;
     if (op == 0u) {
@@ -69,7 +66,5 @@ void main() {
     } else if (gl_WorkGroupID.x == 0u && lane == 0u) {
         memory[params[5] / 4u][params[5] % 4u] ^= params[6];
     }
-    if (count > 0u) { atomicAdd(compared, count); }
-    barrier();
-    if (lane == 0u && compared > 0u) { atomicAdd(errors[0], compared); }
+    if (count > 0u) { atomicAdd(errors[0], count); }
 }

@@ -4,7 +4,8 @@
 //! its number, one sum a workgroup, for which there is a closed form: within the 16 KiB of a workgroup no two words can be
 //! exchanged and no single word be wrong without changing it. A write or a copy is compared afterwards by the `pattern` kernel.
 //!
-//! Buffer 0: source. Buffer 1: destination. Buffer 2: word 0 counts completed workgroups, word 1+n is the sum of workgroup n.
+//! Buffer 0: source. Buffer 1: destination. Buffer 2, zero before: word 0 counts completed
+//! workgroups, to word 1+n each read of workgroup n adds its sum.
 
 pub mod reference;
 

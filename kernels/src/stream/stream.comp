@@ -5,7 +5,6 @@ layout(push_constant) uniform Params { uint params[12]; };
 layout(set = 0, binding = 0, std430) readonly buffer Source { uvec4 source[]; };
 layout(set = 0, binding = 1, std430) writeonly buffer Target { uvec4 target[]; };
 layout(set = 0, binding = 2, std430) buffer Sums { uint sums[]; };
-shared uint sum;
 
 const uint QUADS_PER_LANE = 16u;
 
@@ -13,8 +12,6 @@ void main() {
     const uint lane = gl_LocalInvocationID.x;
     const uint first = gl_WorkGroupID.x * QUADS_PER_LANE * 64u + lane;
     const uint op = params[0];
-    if (lane == 0u) { sum = 0u; }
-    barrier();
 
     if (op == 0u) {
         uvec4 acc = uvec4(0u);
@@ -23,7 +20,7 @@ void main() {
             const uint word = quad * 4u;
             acc += source[quad] * (uvec4(word, word + 1u, word + 2u, word + 3u) * 2u + 1u);
         }
-        atomicAdd(sum, acc.x + acc.y + acc.z + acc.w);
+        atomicAdd(sums[1u + gl_WorkGroupID.x], acc.x + acc.y + acc.z + acc.w);
     } else if (op == 1u) {
         for (uint k = 0u; k < QUADS_PER_LANE; ++k) {
             const uint quad = first + k * 64u;
@@ -36,9 +33,5 @@ void main() {
             target[quad] = source[quad];
         }
     }
-    barrier();
-    if (lane == 0u) {
-        if (op == 0u) { sums[1u + gl_WorkGroupID.x] = sum; }
-        atomicAdd(sums[0], 1u);
-    }
+    if (lane == 0u) { atomicAdd(sums[0], 1u); }
 }

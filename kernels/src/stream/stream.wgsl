@@ -3,7 +3,6 @@
 @group(0) @binding(1) var<storage, read_write> destination: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> sums: array<atomic<u32>>;
 @group(0) @binding(3) var<uniform> params: array<vec4<u32>, 3>;
-var<workgroup> sum: atomic<u32>;
 
 const QUADS_PER_LANE: u32 = 16u;
 
@@ -12,8 +11,6 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
     let lane = local.x;
     let first = group.x * QUADS_PER_LANE * 64u + lane;
     let op = params[0].x;
-    if lane == 0u { atomicStore(&sum, 0u); }
-    workgroupBarrier();
 
     if op == 0u {
         var acc = vec4<u32>(0u);
@@ -22,7 +19,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
             let word = quad * 4u;
             acc += source[quad] * (vec4<u32>(word, word + 1u, word + 2u, word + 3u) * 2u + 1u);
         }
-        atomicAdd(&sum, acc.x + acc.y + acc.z + acc.w);
+        atomicAdd(&sums[1u + group.x], acc.x + acc.y + acc.z + acc.w);
     } else {
         for (var k = 0u; k < QUADS_PER_LANE; k++) {
             let quad = first + k * 64u;
@@ -34,9 +31,5 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
             }
         }
     }
-    workgroupBarrier();
-    if lane == 0u {
-        if op == 0u { atomicStore(&sums[1u + group.x], atomicLoad(&sum)); }
-        atomicAdd(&sums[0], 1u);
-    }
+    if lane == 0u { atomicAdd(&sums[0], 1u); }
 }

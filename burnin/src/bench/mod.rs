@@ -1,0 +1,4 @@
+//! Bench: how fast, with every answer compared.
+
+pub mod fp32;
+pub mod stream;

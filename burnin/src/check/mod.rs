@@ -1,0 +1,3 @@
+//! Check: is everything there, and do all sources agree, before any load?
+
+pub mod doctor;

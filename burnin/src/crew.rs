@@ -1,0 +1,210 @@
+//! All workers of a run at once, one a device, each with its deadlines.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use report::judge::ReasonCode;
+use report::plan::{PlannedCheck, Scope};
+use report::{CheckResult, DeviceId, Outcome, Quantity, Reason, Subject};
+
+use crate::clock::Clock;
+use crate::journal::{Journal, JournalError};
+use crate::progress::Watch;
+use crate::worker::supervise::{Said, Worker, describe};
+use crate::worker::{Burn, Event, Job};
+
+/// How often deadlines and interruption are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a worker may take to open its device, before its first check begins.
+const OPEN_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The workers and what they say.
+#[derive(Debug)]
+pub struct Crew {
+    members: Vec<Member>,
+    said: Receiver<(usize, Said)>,
+}
+
+/// One device's worker, and where it stands.
+#[derive(Debug)]
+struct Member {
+    device: DeviceId,
+    /// Checks that are not over, in order.
+    open: Vec<PlannedCheck>,
+    /// Absent when it is over.
+    worker: Option<Worker>,
+    /// When what it does now began.
+    since: Duration,
+    /// Has the first of `open` begun?
+    started: bool,
+}
+
+impl Crew {
+    /// Starts a worker for each burn-in. One that does not start is a member without a worker.
+    pub fn start(program: &PathBuf, burns: Vec<Burn>, clock: &dyn Clock) -> Self {
+        let (sink, said) = channel();
+        let members = burns.into_iter().enumerate().map(|(tag, burn)| {
+            let open =
+                burn.plan.checks.iter().filter(|check| check.scope == Scope::Device).cloned().collect();
+            let device = burn.device.clone();
+            let worker = Worker::start(program, &Job::Burn(burn), tag, sink.clone());
+            let worker = worker.inspect_err(|error| tracing::error!(%error, %device, "no worker")).ok();
+            Member { device, open, worker, since: clock.now(), started: false }
+        });
+        Self { members: members.collect(), said }
+    }
+
+    /// Listens until every worker is over; results go to journal and watch. `false` if it was interrupted.
+    pub fn work(
+        mut self,
+        clock: &dyn Clock,
+        watch: &mut dyn Watch,
+        interrupted: &AtomicBool,
+        journal: &mut Journal,
+    ) -> Result<bool, JournalError> {
+        let mut desk = Desk { watch, journal };
+        for member in self.members.iter_mut().filter(|member| member.worker.is_none()) {
+            let reason = ReasonCode::WorkerCrashed.because("the worker process could not be started");
+            member.give_up(Outcome::Error, reason, clock, &mut desk)?;
+        }
+        while self.members.iter().any(|member| member.worker.is_some()) {
+            if interrupted.load(Ordering::Relaxed) {
+                for member in &mut self.members {
+                    member.stop(clock, &mut desk)?;
+                }
+                return Ok(false);
+            }
+            match self.said.recv_timeout(TICK) {
+                Ok((tag, said)) => self.members[tag].hear(said, clock, &mut desk)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            for member in &mut self.members {
+                member.keep_deadline(clock, &mut desk)?;
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Where results go.
+struct Desk<'a> {
+    watch: &'a mut dyn Watch,
+    journal: &'a mut Journal,
+}
+
+impl Desk<'_> {
+    fn file(&mut self, result: CheckResult) -> Result<(), JournalError> {
+        self.watch.finished(&result);
+        self.journal.record(result)
+    }
+}
+
+impl Member {
+    fn hear(&mut self, said: Said, clock: &dyn Clock, desk: &mut Desk<'_>) -> Result<(), JournalError> {
+        if self.worker.is_none() {
+            // Words of a worker that was killed meanwhile.
+            return Ok(());
+        }
+        match said {
+            Said::Event(Event::Started(check)) => {
+                self.since = clock.now();
+                self.started = true;
+                desk.watch.started(&self.device, &check);
+                Ok(())
+            }
+            Said::Event(Event::Progress(check, share)) => {
+                desk.watch.progress(&self.device, &check, share);
+                Ok(())
+            }
+            Said::Event(Event::Finished(result)) => {
+                self.since = clock.now();
+                self.started = false;
+                self.open.retain(|check| check.id != result.check);
+                desk.file(*result)
+            }
+            Said::Event(Event::Listed(_)) => Ok(()),
+            Said::Closed => self.closed(clock, desk),
+        }
+    }
+
+    /// The worker said its last word: all is done, or a device was given up, or the worker died.
+    fn closed(&mut self, clock: &dyn Clock, desk: &mut Desk<'_>) -> Result<(), JournalError> {
+        let status = self.worker.take().and_then(|mut worker| worker.kill());
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        if status.is_some_and(|status| status.success()) {
+            let reason = ReasonCode::Blocked.because("the device was given up after the check before");
+            return self.block(&reason, desk);
+        }
+        let during = if self.started { "during this check" } else { "before this check began" };
+        let detail = format!("the worker process died {during}: {}", describe(status));
+        self.give_up(Outcome::Error, ReasonCode::WorkerCrashed.because(detail), clock, desk)
+    }
+
+    fn keep_deadline(&mut self, clock: &dyn Clock, desk: &mut Desk<'_>) -> Result<(), JournalError> {
+        let limit = match self.open.first() {
+            Some(check) if self.started => Duration::from_secs(u64::from(check.deadline_s)),
+            _ => OPEN_DEADLINE,
+        };
+        if self.worker.is_none() || clock.now() - self.since <= limit {
+            return Ok(());
+        }
+        let killed = self.worker.take().and_then(|mut worker| worker.kill());
+        let (code, end) = match killed {
+            Some(_) => (ReasonCode::Hang, "its worker was killed"),
+            None => (ReasonCode::WorkerUnkillable, "its worker cannot be killed"),
+        };
+        let doing = if self.started { "the check was not over" } else { "the device did not open" };
+        let reason = code.because(format!("{doing} after {} s; {end}", limit.as_secs()));
+        self.give_up(Outcome::Fail, reason, clock, desk)
+    }
+
+    /// Interrupted: what is under way and what is left are `not_run`.
+    fn stop(&mut self, clock: &dyn Clock, desk: &mut Desk<'_>) -> Result<(), JournalError> {
+        if let Some(mut worker) = self.worker.take() {
+            worker.kill();
+        }
+        let reason = ReasonCode::Interrupted.because("the burn-in was interrupted");
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        self.give_up(Outcome::NotRun, reason.clone(), clock, desk)
+    }
+
+    /// The first open check ends so; those after it are blocked.
+    fn give_up(
+        &mut self,
+        outcome: Outcome,
+        reason: Reason,
+        clock: &dyn Clock,
+        desk: &mut Desk<'_>,
+    ) -> Result<(), JournalError> {
+        if self.open.is_empty() {
+            return Ok(());
+        }
+        let check = self.open.remove(0);
+        let subject = Subject::Device(self.device.clone());
+        let rest = ReasonCode::Blocked.because(format!("`{}` ended with {}", check.id, reason.code));
+        let mut result = CheckResult::without_evidence(check.id, subject, outcome, Some(reason));
+        result.took_s = Quantity::new((clock.now() - self.since).as_secs_f64()).unwrap_or_default();
+        desk.file(result)?;
+        self.block(&rest, desk)
+    }
+
+    fn block(&mut self, reason: &Reason, desk: &mut Desk<'_>) -> Result<(), JournalError> {
+        for check in self.open.drain(..) {
+            let subject = Subject::Device(self.device.clone());
+            desk.file(CheckResult::without_evidence(
+                check.id,
+                subject,
+                Outcome::NotRun,
+                Some(reason.clone()),
+            ))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! `burnin`: burns in the GPUs of this node and says whether it may take work.
+
+use std::io::{BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use burnin::clock::MonotonicClock;
+use burnin::device::faulty::Fault;
+use burnin::progress;
+use burnin::run::{Options, run};
+use burnin::worker::{Job, serve, supervise};
+use clap::{Parser, Subcommand, ValueEnum};
+use report::{Backend, Plan, Report, Verdict};
+
+/// Burns in and benchmarks GPUs, and says whether this node may take work.
+///
+/// Exit codes: 0 healthy, 1 faulty, 2 wrong usage, 3 degraded, 4 unknown.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// List the compute devices of this node
+    List {
+        /// Through what to look for devices
+        #[arg(long, value_enum, default_value = "vulkan")]
+        backend: Through,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a plan, and write its report after every check
+    Run {
+        /// The plan: `quick` for GPUs, `quick-software` for a machine without
+        #[arg(long, default_value = "quick")]
+        plan: String,
+        /// Through what to drive the devices
+        #[arg(long, value_enum, default_value = "vulkan")]
+        backend: Through,
+        /// Folder for the report [default: ./assay-TIME]
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Plant a fault, to see that it is found: a drill, never healthy
+        #[arg(long, value_enum)]
+        plant: Option<Fault>,
+        /// Print the report as one JSON document instead of text
+        #[arg(long)]
+        json: bool,
+        /// Show no progress
+        #[arg(long)]
+        quiet: bool,
+    },
+    /// Judge a saved report again, from its evidence alone
+    Judge {
+        /// A report.json, or the folder it lies in
+        report: PathBuf,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a saved report, with the verdict that its evidence carries
+    Show {
+        /// A report.json, or the folder it lies in
+        report: PathBuf,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Drive one device; started by `run`, job on standard input
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Through what devices are driven.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Through {
+    /// Vulkan
+    Vulkan,
+    /// wgpu, a second opinion
+    Portable,
+    /// The reference kernels on the processor
+    Cpu,
+}
+
+impl From<Through> for Backend {
+    fn from(through: Through) -> Self {
+        match through {
+            Through::Vulkan => Self::Vulkan,
+            Through::Portable => Self::Portable,
+            Through::Cpu => Self::Cpu,
+        }
+    }
+}
+
+/// Wrong usage, as clap has it.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| "warn,wgpu_hal=off,wgpu_core=off".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    match act(Arguments::parse().verb) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+fn act(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::List { backend, json } => list(backend.into(), json),
+        Verb::Run { plan, backend, out, plant, json, quiet } => {
+            let options = Options {
+                plan: Plan::built_in(&plan)?,
+                backend: backend.into(),
+                out: out.unwrap_or_else(default_folder),
+                fault: plant,
+                program: this_program()?,
+            };
+            run_plan(&options, json, quiet)
+        }
+        Verb::Judge { report, json } => {
+            let judged = report::judge::judge_bytes(&read(&report)?);
+            let text = if json {
+                serde_json::to_string_pretty(&judged)?
+            } else {
+                let lines = judged.findings.iter().map(|f| {
+                    let check = f.check.as_ref().map_or("report", |check| check.as_str());
+                    format!(
+                        "  {:<10} {:<17} {check} on {}: {}",
+                        f.outcome, f.reason.code, f.subject, f.reason.detail
+                    )
+                });
+                let all: Vec<_> = std::iter::once(judged.verdict.to_string()).chain(lines).collect();
+                all.iter().map(|line| report::text::clean(line)).collect::<Vec<_>>().join("\n")
+            };
+            print(&text)?;
+            Ok(code(judged.verdict))
+        }
+        Verb::Show { report, json } => {
+            let bytes = read(&report)?;
+            let report = Report::from_json(&bytes)?;
+            show(&report, json)
+        }
+        Verb::Worker => {
+            serve::serve(&mut BufReader::new(std::io::stdin()), &mut std::io::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn code(verdict: Verdict) -> ExitCode {
+    ExitCode::from(verdict.exit_code())
+}
+
+fn this_program() -> Result<PathBuf> {
+    std::env::current_exe().context("finding this program, which is also the worker")
+}
+
+/// `./assay-20261123T142530`: one folder a run.
+fn default_folder() -> PathBuf {
+    let digits = |c: &char| c.is_ascii_digit() || *c == 'T';
+    let now: String =
+        jiff::Timestamp::now().to_string().chars().take_while(|c| *c != '.').filter(digits).collect();
+    PathBuf::from(format!("assay-{now}"))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let file = if path.is_dir() { path.join(burnin::journal::REPORT_FILE) } else { path.to_owned() };
+    std::fs::read(&file).with_context(|| format!("reading `{}`", file.display()))
+}
+
+fn print(text: &str) -> Result<()> {
+    writeln!(std::io::stdout(), "{}", text.trim_end()).context("writing to standard output")
+}
+
+fn show(report: &Report, json: bool) -> Result<ExitCode> {
+    let judged = report::judge(report);
+    if json {
+        let mut report = report.clone();
+        report.verdict = judged.clone();
+        print(&serde_json::to_string_pretty(&report)?)?;
+    } else {
+        print(&report::text::render(report, &judged))?;
+    }
+    Ok(code(judged.verdict))
+}
+
+fn list(backend: Backend, json: bool) -> Result<ExitCode> {
+    let listed = supervise::list(&this_program()?, &Job::List { backend }, Duration::from_secs(30));
+    let devices = listed
+        .map_err(|message| anyhow::anyhow!(message))
+        .with_context(|| format!("listing {backend} devices"))?;
+    if json {
+        print(&serde_json::to_string_pretty(&devices)?)?;
+    } else if devices.is_empty() {
+        print("no device: install a Vulkan driver (Debian: mesa-vulkan-drivers for a software device)")?;
+    } else {
+        let mut text = format!("{:<14} {:<11} {:<40} {:>10}  driver\n", "id", "kind", "name", "memory");
+        for d in &devices {
+            let (name, driver) = (report::text::clean(&d.name), report::text::clean(&d.driver));
+            text += &format!("{:<14} {:<11} {name:<40} {:>10}  {driver}\n", d.id, d.kind, d.memory_bytes);
+        }
+        print(&text)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_plan(options: &Options, json: bool, quiet: bool) -> Result<ExitCode> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        // A second signal ends at once: the report on disk is valid at every moment.
+        let ended_by_signal = 128 + signal;
+        signal_hook::flag::register_conditional_shutdown(signal, ended_by_signal, Arc::clone(&interrupted))?;
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
+    }
+    let clock = MonotonicClock::start();
+    let mut watch = progress::for_stderr(quiet);
+    let report = run(options, &clock, watch.as_mut(), &interrupted)?;
+    drop(watch);
+    let code = show(&report, json)?;
+    let _ =
+        writeln!(std::io::stderr(), "report: {}", options.out.join(burnin::journal::REPORT_FILE).display());
+    Ok(code)
+}

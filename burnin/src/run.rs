@@ -1,0 +1,121 @@
+//! The pipeline: discover, list, plan, check, burn in, judge, report.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use report::{Backend, NodeFacts, Origin, Plan, Planned, Report, SCHEMA, Tool, Verdict, VerdictRecord};
+
+use crate::check::doctor;
+use crate::clock::Clock;
+use crate::crew::Crew;
+use crate::device::faulty::Fault;
+use crate::journal::{Journal, JournalError};
+use crate::progress::Watch;
+use crate::worker::{Burn, Job, supervise};
+
+/// What is to be run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The plan.
+    pub plan: Plan,
+    /// Through what devices are driven.
+    pub backend: Backend,
+    /// Folder for the report.
+    pub out: PathBuf,
+    /// A fault to plant: a drill.
+    pub fault: Option<Fault>,
+    /// The program to start as worker: this one.
+    pub program: PathBuf,
+}
+
+/// How long listing the devices may take: loading a driver takes seconds, a hang for ever.
+const LIST_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Runs a plan on this node. The report lies in `options.out` when this returns, and after every check before.
+pub fn run(
+    options: &Options,
+    clock: &dyn Clock,
+    watch: &mut dyn Watch,
+    interrupted: &AtomicBool,
+) -> Result<Report, JournalError> {
+    let facts = discover::collect(&discover::Root::machine());
+    let listed = supervise::list(&options.program, &Job::List { backend: options.backend }, LIST_DEADLINE);
+    let report = begin(options, facts, doctor::select(&options.plan, &listed));
+    let mut journal = Journal::begin(&options.out, report)?;
+
+    for planned in journal.report().planned.clone().iter().filter(|p| p.check.as_str() == "doctor") {
+        let start = clock.now();
+        let mut result =
+            doctor::examine(planned.check.clone(), &options.plan, &journal.report().node, &listed);
+        if let Some(check) = options.plan.check(&planned.check) {
+            (result.outcome, result.reason) = report::judge::settle(check, &result);
+        }
+        result.took_s = report::Quantity::new((clock.now() - start).as_secs_f64()).unwrap_or_default();
+        watch.finished(&result);
+        journal.record(result)?;
+    }
+
+    let burns =
+        journal.report().devices.iter().map(|device| burn(options, device, journal.report())).collect();
+    let crew = Crew::start(&options.program, burns, clock);
+    let done = crew.work(clock, watch, interrupted, &mut journal)?;
+    let completed = (done && !interrupted.load(Ordering::Relaxed)).then(Timestamp::now);
+    journal.close(completed)
+}
+
+fn burn(options: &Options, device: &report::DeviceInfo, report: &Report) -> Burn {
+    Burn {
+        backend: options.backend,
+        device: device.id.clone(),
+        plan: options.plan.clone(),
+        host_available: report.node.memory.as_ref().and_then(|memory| memory.available_bytes),
+        fault: options.fault,
+    }
+}
+
+fn begin(options: &Options, node: NodeFacts, devices: Vec<report::DeviceInfo>) -> Report {
+    let planned =
+        options.plan.expand(&devices).map(|(check, subject)| Planned { check: check.id.clone(), subject });
+    let planned = planned.collect();
+    Report {
+        schema: SCHEMA.to_owned(),
+        run_id: run_id(),
+        tool: Tool { version: env!("CARGO_PKG_VERSION").to_owned(), kernels_digest: kernels_digest() },
+        origin: options.fault.map_or(Origin::Measured, |fault| Origin::Planted(fault.to_string())),
+        started_at: Timestamp::now(),
+        completed_at: None,
+        // The journal judges at every flush; until then nothing is known.
+        verdict: VerdictRecord { verdict: Verdict::Unknown, findings: Vec::new() },
+        plan: options.plan.clone(),
+        plan_digest: options.plan.digest(),
+        devices,
+        planned,
+        results: Vec::new(),
+        node,
+    }
+}
+
+/// Random, so that two runs never share one.
+fn run_id() -> String {
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        // Without a source of randomness the time must do; a run id names, it protects nothing.
+        bytes = Timestamp::now().as_nanosecond().to_le_bytes();
+    }
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// SHA-256 over the names, SPIR-V and WGSL of all kernels.
+pub fn kernels_digest() -> String {
+    use sha2::{Digest as _, Sha256};
+    let mut hash = Sha256::new();
+    for kernel in kernels::ALL {
+        for part in [kernel.name.as_bytes(), kernel.spirv, kernel.wgsl.as_bytes()] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

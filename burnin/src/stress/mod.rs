@@ -1,0 +1,4 @@
+//! Stress: are the answers right, everywhere and under load?
+
+pub mod digest;
+pub mod memory;

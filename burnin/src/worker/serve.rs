@@ -1,0 +1,162 @@
+//! The worker's side: take a job, do it, say each result as soon as it is there.
+
+use std::io::{BufRead, Write};
+
+use report::judge::{ReasonCode, settle};
+use report::plan::{PlannedCheck, Scope};
+use report::{CheckResult, Outcome, Quantity, Reason, Subject};
+
+use super::{Burn, Event, Job};
+use crate::clock::{Clock, MonotonicClock};
+use crate::device::faulty::{Fault, Faulty};
+use crate::device::{self, Device, DeviceError};
+use crate::session::Session;
+use crate::{bench, stress};
+
+/// A check of a device: runs it, and gives its evidence.
+type Check = fn(&mut Session<'_>) -> Result<CheckResult, DeviceError>;
+
+/// Every check that is about a device, by its name in plans.
+const CHECKS: [(&str, Check); 5] = [
+    ("digest", stress::digest::run),
+    ("fp32", bench::fp32::run),
+    ("memory-own-address", stress::memory::own_address),
+    ("memory-moving-inversions", stress::memory::moving_inversions),
+    ("stream", bench::stream::run),
+];
+
+/// Why a worker ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The job is not one.
+    #[error("reading the job from standard input")]
+    Job(#[source] serde_json::Error),
+    /// Nobody listens any more.
+    #[error("talking to the parent process")]
+    Parent(#[source] std::io::Error),
+}
+
+/// Does the job that stands on `input`, and says what comes of it on `output`.
+pub fn serve(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<(), ServeError> {
+    // A worker must not outlive its parent: nobody would keep its deadlines.
+    let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    let mut line = String::new();
+    input.read_line(&mut line).map_err(ServeError::Parent)?;
+    match serde_json::from_str(&line).map_err(ServeError::Job)? {
+        Job::List { backend } => {
+            let listed = device::list(backend).map_err(|error| error.to_string());
+            say(output, &Event::Listed(listed))
+        }
+        Job::Burn(burn) => run(&burn, output),
+    }
+}
+
+fn say(output: &mut dyn Write, event: &Event) -> Result<(), ServeError> {
+    let mut line = serde_json::to_vec(event).map_err(ServeError::Job)?;
+    line.push(b'\n');
+    output.write_all(&line).and_then(|()| output.flush()).map_err(ServeError::Parent)
+}
+
+fn run(burn: &Burn, output: &mut dyn Write) -> Result<(), ServeError> {
+    let clock = MonotonicClock::start();
+    let mut planned = burn.plan.checks.iter().filter(|check| check.scope == Scope::Device);
+    let mut device = match open(burn) {
+        Ok(device) => device,
+        Err(error) => {
+            // The first check says why; the parent marks the others as blocked.
+            let Some(first) = planned.next() else { return Ok(()) };
+            say(output, &Event::Started(first.id.clone()))?;
+            let result = CheckResult::without_evidence(
+                first.id.clone(),
+                Subject::Device(burn.device.clone()),
+                outcome_of(&error),
+                Some(reason_of(&error)),
+            );
+            return say(output, &Event::Finished(Box::new(result)));
+        }
+    };
+    for check in planned {
+        say(output, &Event::Started(check.id.clone()))?;
+        let (result, dead) = run_check(burn, check, device.as_mut(), &clock, output);
+        say(output, &Event::Finished(Box::new(result)))?;
+        if dead {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn open(burn: &Burn) -> Result<Box<dyn Device>, DeviceError> {
+    if burn.fault == Some(Fault::MissingDevice) {
+        return Err(DeviceError::Missing { id: burn.device.0.clone() });
+    }
+    let device = device::open(burn.backend, &burn.device)?;
+    Ok(match burn.fault {
+        Some(fault) => Box::new(Faulty::new(device, fault)),
+        None => device,
+    })
+}
+
+/// One check, judged by its evidence; and whether the device is dead after it.
+fn run_check(
+    burn: &Burn,
+    planned: &PlannedCheck,
+    device: &mut dyn Device,
+    clock: &dyn Clock,
+    output: &mut dyn Write,
+) -> (CheckResult, bool) {
+    let start = clock.now();
+    let subject = Subject::Device(burn.device.clone());
+    let mut progress = |share: f64| {
+        // A parent that is gone kills this process; a line that is lost is only a display.
+        let _ = say(output, &Event::Progress(planned.id.clone(), share));
+    };
+    let mut session =
+        Session { device, clock, planned, host_available: burn.host_available, progress: &mut progress };
+    let done = match CHECKS.iter().find(|(name, _)| *name == planned.id.as_str()) {
+        Some((_, check)) => check(&mut session),
+        None => {
+            let detail = format!("this version has no check `{}`", planned.id);
+            let reason = Some(ReasonCode::NotRun.because(detail));
+            return (
+                CheckResult::without_evidence(planned.id.clone(), subject, Outcome::NotRun, reason),
+                false,
+            );
+        }
+    };
+    let dead = matches!(
+        done,
+        Err(DeviceError::TimedOut { .. } | DeviceError::Lost { .. } | DeviceError::Missing { .. })
+    );
+    let mut result = done.unwrap_or_else(|error| {
+        CheckResult::without_evidence(
+            planned.id.clone(),
+            subject,
+            outcome_of(&error),
+            Some(reason_of(&error)),
+        )
+    });
+    result.took_s = Quantity::new((clock.now() - start).as_secs_f64()).unwrap_or_default();
+    (result.outcome, result.reason) = settle(planned, &result);
+    (result, dead)
+}
+
+/// A device that hangs, is lost or is gone is at fault; anything else says nothing about the device.
+fn outcome_of(error: &DeviceError) -> Outcome {
+    match error {
+        DeviceError::TimedOut { .. } | DeviceError::Lost { .. } | DeviceError::Missing { .. } => {
+            Outcome::Fail
+        }
+        DeviceError::OutOfMemory { .. } | DeviceError::Driver { .. } => Outcome::Error,
+    }
+}
+
+fn reason_of(error: &DeviceError) -> Reason {
+    let code = match error {
+        DeviceError::TimedOut { .. } => ReasonCode::Hang,
+        DeviceError::Lost { .. } => ReasonCode::Lost,
+        DeviceError::Missing { .. } => ReasonCode::Missing,
+        DeviceError::OutOfMemory { .. } | DeviceError::Driver { .. } => ReasonCode::DriverError,
+    };
+    code.because(error.to_string())
+}

@@ -1,0 +1,171 @@
+//! The parent's side: start a worker, listen, keep its deadlines from outside, and end it.
+//!
+//! A worker that is killed is waited for only a few seconds: one that sits in the driver, unkillable, is left behind and
+//! reported.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use super::{Event, Job};
+
+/// How long a killed worker may take to end before it counts as unkillable.
+const KILL_PATIENCE: Duration = Duration::from_secs(5);
+/// Longest line a worker may say; more is not a worker of ours.
+const LINE_BYTES_MAX: u64 = 4 << 20;
+
+/// Why a worker could not be started or understood.
+#[derive(Debug, thiserror::Error)]
+pub enum SuperviseError {
+    /// It did not start.
+    #[error("starting the worker `{program}`")]
+    Start {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The job could not be handed over.
+    #[error("handing the job to the worker")]
+    Job(#[source] std::io::Error),
+    /// It said nothing in time.
+    #[error("the worker was not done after {0} s: the driver hangs while it lists devices")]
+    TimedOut(u64),
+    /// It ended without an answer.
+    #[error("the worker ended without an answer: {0}")]
+    Ended(String),
+}
+
+/// What comes from a worker.
+#[derive(Debug)]
+pub enum Said {
+    /// An event.
+    Event(Event),
+    /// It will say no more.
+    Closed,
+}
+
+/// A worker that runs.
+#[derive(Debug)]
+pub struct Worker {
+    child: Child,
+}
+
+impl Worker {
+    /// Starts `program worker`, hands it the job, and sends what it says, marked with `tag`, to `sink`.
+    pub fn start(
+        program: &PathBuf,
+        job: &Job,
+        tag: usize,
+        sink: Sender<(usize, Said)>,
+    ) -> Result<Self, SuperviseError> {
+        let mut child = Command::new(program)
+            .arg("worker")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // A group of its own: Ctrl-C on the terminal is for the parent, which ends its workers in order.
+            .process_group(0)
+            .spawn()
+            .map_err(|source| SuperviseError::Start { program: program.clone(), source })?;
+        let mut line = serde_json::to_vec(job).unwrap_or_default();
+        line.push(b'\n');
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(&line).map_err(SuperviseError::Job)?;
+        }
+        if let Some(stdout) = child.stdout.take() {
+            std::thread::spawn(move || listen(stdout, tag, &sink));
+        }
+        Ok(Self { child })
+    }
+
+    /// Kills it and waits a little; `None` if it does not end: the driver holds it in the kernel.
+    pub fn kill(&mut self) -> Option<ExitStatus> {
+        let _ = self.child.kill();
+        self.wait(KILL_PATIENCE)
+    }
+
+    /// Waits for its end, at most so long.
+    pub fn wait(&mut self, patience: Duration) -> Option<ExitStatus> {
+        const STEP: Duration = Duration::from_millis(10);
+        // A channel on which nobody speaks is a sleep that needs no clock.
+        let (_never, silence) = channel::<()>();
+        let mut left = patience;
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status);
+            }
+            left = left.checked_sub(STEP)?;
+            let _ = silence.recv_timeout(STEP);
+        }
+    }
+}
+
+fn listen(stdout: impl std::io::Read, tag: usize, sink: &Sender<(usize, Said)>) {
+    let mut reader = BufReader::new(stdout);
+    loop {
+        let mut line = Vec::new();
+        match std::io::Read::take(&mut reader, LINE_BYTES_MAX).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => break,
+            Ok(_) => match serde_json::from_slice(&line) {
+                Ok(event) => {
+                    if sink.send((tag, Said::Event(event))).is_err() {
+                        break;
+                    }
+                }
+                // A driver may print to standard output; such lines are not ours.
+                Err(_) => {
+                    tracing::warn!(line = %String::from_utf8_lossy(&line).trim(), "not an event of a worker")
+                }
+            },
+        }
+    }
+    let _ = sink.send((tag, Said::Closed));
+}
+
+/// How a worker ended, for people.
+pub fn describe(status: Option<ExitStatus>) -> String {
+    match status {
+        None => "it cannot be killed".to_owned(),
+        Some(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => format!("exit code {code}"),
+            (None, Some(signal)) => format!("signal {signal}"),
+            (None, None) => "no exit code".to_owned(),
+        },
+    }
+}
+
+/// Asks a worker of its own for the devices of a backend.
+pub fn list(program: &PathBuf, job: &Job, deadline: Duration) -> Result<Vec<report::DeviceInfo>, String> {
+    ask(program, job, deadline).unwrap_or_else(|error| Err(error.to_string()))
+}
+
+type Listed = Result<Vec<report::DeviceInfo>, String>;
+
+fn ask(program: &PathBuf, job: &Job, deadline: Duration) -> Result<Listed, SuperviseError> {
+    let (sink, events) = channel();
+    let mut worker = Worker::start(program, job, 0, sink)?;
+    match first(&events, deadline) {
+        Ok(listed) => {
+            worker.wait(KILL_PATIENCE);
+            Ok(listed)
+        }
+        Err(RecvTimeoutError::Timeout) => {
+            worker.kill();
+            Err(SuperviseError::TimedOut(deadline.as_secs()))
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(SuperviseError::Ended(describe(worker.wait(KILL_PATIENCE))))
+        }
+    }
+}
+
+fn first(events: &Receiver<(usize, Said)>, deadline: Duration) -> Result<Listed, RecvTimeoutError> {
+    match events.recv_timeout(deadline)? {
+        (_, Said::Event(Event::Listed(listed))) => Ok(listed),
+        _ => Err(RecvTimeoutError::Disconnected),
+    }
+}
