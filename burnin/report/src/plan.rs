@@ -13,6 +13,9 @@ const BUILT_IN: [(&str, &str); 2] = [
     ("quick-software", include_str!("../plans/quick-software.toml")),
 ];
 
+/// Memory of a device that stands in for one of the kind that the plan is about: enough to show that the check works.
+const STAND_IN_MEMORY_MAX: Bytes = Bytes::mib(128);
+
 /// What is to be checked and when it counts as passed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -169,6 +172,21 @@ impl Plan {
     /// The check of that name, if the plan has it.
     pub fn check(&self, id: &CheckId) -> Option<&PlannedCheck> {
         self.checks.iter().find(|check| check.id == *id)
+    }
+
+    /// The check of that name as it applies to a device (`None`: to the node).
+    ///
+    /// A device of a kind that the plan does not name stands in where there is no other, so that something is exercised:
+    /// its answers are judged, while floors and limits made for another kind say nothing about it. The verdict is
+    /// `unknown` at best.
+    pub fn check_on(&self, id: &CheckId, device: Option<&DeviceInfo>) -> Option<PlannedCheck> {
+        let mut check = self.check(id)?.clone();
+        if device.is_some_and(|device| !self.accepts(&device.kind)) {
+            check.floors.clear();
+            check.limits.clear();
+            check.memory_max_bytes = STAND_IN_MEMORY_MAX;
+        }
+        Some(check)
     }
 
     /// Does the plan accept this kind of device?

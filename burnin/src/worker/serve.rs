@@ -106,6 +106,7 @@ fn run_check(
     output: &mut dyn Write,
 ) -> (CheckResult, bool) {
     let start = clock.now();
+    let planned = &burn.plan.check_on(&planned.id, Some(device.info())).unwrap_or_else(|| planned.clone());
     let subject = Subject::Device(burn.device.clone());
     let mut progress = |share: f64| {
         // A parent that is gone kills this process; a line that is lost is only a display.

@@ -63,8 +63,12 @@ pub fn judge(report: &Report) -> VerdictRecord {
     let mut unknown = !findings.is_empty();
     let mut faulty = false;
     for result in &report.results {
-        let Some(planned) = report.plan.check(&result.check) else { continue };
-        let (outcome, reason) = settle(planned, result);
+        let device = match &result.subject {
+            Subject::Node => None,
+            Subject::Device(id) => report.devices.iter().find(|device| device.id == *id),
+        };
+        let Some(planned) = report.plan.check_on(&result.check, device) else { continue };
+        let (outcome, reason) = settle(&planned, result);
         let required_open = planned.required && !matches!(outcome, Outcome::Pass | Outcome::Warn);
         faulty |= outcome == Outcome::Fail;
         unknown |= required_open;
