@@ -25,27 +25,16 @@ pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
         panic!("the digest kernel binds two buffers, {} are bound", buffers.len())
     };
     let [seed, count, ..] = *params;
-    // A workgroup repeats its class: the clean chains are computed once.
-    let clean: Vec<u32> = (0..CLASSES.min(workgroups) * WORKGROUP_SIZE)
-        .map(|chain| steps(start(seed, chain / WORKGROUP_SIZE, chain % WORKGROUP_SIZE), count / 2))
-        .collect();
-    let mut ends = vec![None; clean.len()];
+    // Every chain of every workgroup is computed, as a device does: a rate of this device is a rate of work done.
     for workgroup in 0..workgroups {
-        let mut sum = 0u32;
+        let total = &mut groups[1 + workgroup as usize];
         for lane in 0..WORKGROUP_SIZE {
-            let chain = ((workgroup % CLASSES) * WORKGROUP_SIZE + lane) as usize;
-            let middle = SelfFault::apply(params, workgroup, lane, clean[chain]);
-            let end = if middle == clean[chain] {
-                *ends[chain].get_or_insert_with(|| steps(middle, count / 2))
-            } else {
-                steps(middle, count / 2)
-            };
+            let middle = steps(start(seed, workgroup % CLASSES, lane), count / 2);
+            let end = steps(SelfFault::apply(params, workgroup, lane, middle), count / 2);
             let word = mix32(end ^ stamp(seed, workgroup));
             lanes[(workgroup * WORKGROUP_SIZE + lane) as usize] = word;
-            sum = sum.wrapping_add(mix32(word.wrapping_add(lane.wrapping_mul(GOLDEN))));
+            *total = total.wrapping_add(mix32(word.wrapping_add(lane.wrapping_mul(GOLDEN))));
         }
         groups[0] = groups[0].wrapping_add(1);
-        let total = &mut groups[1 + workgroup as usize];
-        *total = total.wrapping_add(sum);
     }
 }
