@@ -130,6 +130,17 @@ mod tests {
     }
 
     #[test]
+    fn sums_add_up_over_repeated_reads() {
+        let mut source = pattern(2);
+        let work = Work { op: Op::Read, quads: 2 * QUADS_PER_WORKGROUP };
+        let mut sums = vec![0; work.sums()];
+        for _ in 0..3 {
+            reference::run(&mut [&mut source, &mut [], &mut sums], &work.params(), work.workgroups());
+        }
+        assert_eq!(sums, [6, expected_sum(0).wrapping_mul(3), expected_sum(1).wrapping_mul(3)]);
+    }
+
+    #[test]
     fn a_copy_copies_and_a_write_writes() {
         let (mut source, mut target, mut sums) = (pattern(2), vec![0; 2 * 4096], vec![0; 3]);
         let work = |op| Work { op, quads: 2 * QUADS_PER_WORKGROUP };

@@ -16,8 +16,9 @@ pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
         match op {
             0 => {
                 let weighted = (first..).zip(&source[tile]);
-                sums[1 + workgroup as usize] = weighted
-                    .fold(0, |sum, (n, value)| sum.wrapping_add(value.wrapping_mul(super::weight(n))));
+                let sum = &mut sums[1 + workgroup as usize];
+                *sum = weighted
+                    .fold(*sum, |sum, (n, value)| sum.wrapping_add(value.wrapping_mul(super::weight(n))));
             }
             1 => (first..).zip(&mut target[tile]).for_each(|(n, value)| *value = n.wrapping_mul(multiplier)),
             _ => target[tile.clone()].copy_from_slice(&source[tile]),
