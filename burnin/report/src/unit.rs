@@ -100,6 +100,8 @@ impl Unit {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -119,5 +121,14 @@ mod tests {
         assert_eq!(serde_json::to_string(&Quantity::new(-0.0).unwrap()).unwrap(), "0.0");
         assert!(serde_json::from_str::<Quantity>("-1").is_err());
         assert!(serde_json::from_str::<Quantity>("1e999").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_quantity_reads_back_from_json_with_the_same_bits(value in prop_oneof![0.0..1e3, 0.0..1e16, 0.0..f64::MAX]) {
+            let quantity = Quantity::new(value).unwrap();
+            let copy: Quantity = serde_json::from_str(&serde_json::to_string(&quantity).unwrap()).unwrap();
+            prop_assert_eq!(copy.get().to_bits(), quantity.get().to_bits());
+        }
     }
 }
