@@ -92,6 +92,8 @@ impl Unit {
             Self::BytesPerS => "B/s",
         };
         match STEPS.iter().find(|(size, _)| rate >= *size) {
+            // Far beyond any device: a figure of 300 digits would say no more.
+            Some(_) if rate >= 1e18 => format!("{rate:.1e} {name}"),
             Some((size, prefix)) => format!("{:.1} {prefix}{name}", rate / size),
             None => format!("{rate:.1} {name}"),
         }
@@ -111,6 +113,7 @@ mod tests {
         assert_eq!(Unit::BytesPerS.show(4.3e12), "4.3 TB/s");
         assert_eq!(Unit::FlopPerS.show(1.2845e11), "128.4 GFLOP/s");
         assert_eq!(Unit::OpsPerS.show(0.0), "0.0 OP/s");
+        assert_eq!(Unit::OpsPerS.show(1.5e300), "1.5e300 OP/s");
     }
 
     #[test]

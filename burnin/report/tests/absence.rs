@@ -7,6 +7,8 @@
 //! evidence is an addition to a report that would be healthy without it, taking it away leaves a healthy report. What
 //! can be taken away so is listed here, and nothing else may be.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "reports/mod.rs"]
 mod reports;
 #[path = "reports/mutation.rs"]

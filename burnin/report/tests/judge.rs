@@ -1,5 +1,7 @@
 //! The judge's algebra, and for each of its rules a planted fault that makes it speak.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[path = "reports/mod.rs"]
 mod reports;
 
@@ -88,6 +90,7 @@ fn a_stated_outcome_stays_with_its_reason() {
 fn a_stated_outcome_without_reason_gets_one_that_fits() {
     assert_says(Verdict::Unknown, ReasonCode::NotRun, |r| of(r, "memory").outcome = Outcome::NotRun);
     assert_says(Verdict::Faulty, ReasonCode::EvidenceMissing, |r| of(r, "memory").outcome = Outcome::Fail);
+    assert_says(Verdict::Degraded, ReasonCode::EvidenceMissing, |r| of(r, "stream").outcome = Outcome::Warn);
 }
 
 #[test]

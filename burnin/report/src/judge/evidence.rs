@@ -23,7 +23,7 @@ pub fn settle(planned: &PlannedCheck, result: &CheckResult) -> (Outcome, Option<
     }
     match (near_limit(planned, result), result.outcome) {
         (Some(reason), _) => (Outcome::Warn, Some(reason)),
-        (None, Outcome::Warn) => (Outcome::Warn, result.reason.clone()),
+        (None, Outcome::Warn) => (Outcome::Warn, Some(stated_reason(result))),
         (None, _) => (Outcome::Pass, None),
     }
 }
@@ -56,7 +56,11 @@ fn wrong_answers(result: &CheckResult) -> Option<Reason> {
             m.byte_address, m.expected, m.found, m.workgroup
         )
     });
-    Some(ReasonCode::Mismatch.because(format!("{} wrong words{place}", wrong.count)))
+    Some(ReasonCode::Mismatch.because(format!(
+        "{} wrong word{}{place}",
+        wrong.count,
+        if wrong.count == 1 { "" } else { "s" }
+    )))
 }
 
 fn answers_compared(planned: &PlannedCheck, result: &CheckResult) -> Finding {

@@ -14,7 +14,6 @@ pub(super) fn of_report(code: ReasonCode, detail: impl Into<String>) -> Finding 
 /// What keeps the report from being whole.
 pub(super) fn whole(report: &Report) -> Vec<Finding> {
     let plan = &report.plan;
-    let devices_min = plan.devices.count_min.max(1);
     let rules = [
         (ReasonCode::PlanEmpty, asks_too_little(plan)),
         (
@@ -33,15 +32,19 @@ pub(super) fn whole(report: &Report) -> Vec<Finding> {
             ReasonCode::Interrupted,
             report.completed_at.is_none().then(|| "the burn-in was not completed".to_owned()),
         ),
-        (
-            ReasonCode::TooFewDevices,
-            (report.devices.len() < devices_min as usize)
-                .then(|| format!("{} devices, the plan asks for {devices_min}", report.devices.len())),
-        ),
         (ReasonCode::Incomplete, not_one_to_one(report)),
     ];
     let found = rules.into_iter().filter_map(|(code, detail)| detail.map(|detail| of_report(code, detail)));
-    found.chain(kinds_not_planned(report)).collect()
+    found.chain(too_few_devices(report)).chain(kinds_not_planned(report)).collect()
+}
+
+/// Counts as checks that did not run: less grave than a check that tells why the devices are too few.
+fn too_few_devices(report: &Report) -> Option<Finding> {
+    let (found, asked) = (report.devices.len(), report.plan.devices.count_min.max(1));
+    (found < asked as usize).then(|| {
+        let detail = format!("{found} devices, the plan asks for {asked}");
+        Finding { outcome: Outcome::NotRun, ..of_report(ReasonCode::TooFewDevices, detail) }
+    })
 }
 
 fn kinds_not_planned(report: &Report) -> impl Iterator<Item = Finding> {
