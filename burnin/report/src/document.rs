@@ -27,7 +27,7 @@ pub struct Report {
     /// When the last planned check was over; absent if it was interrupted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
-    /// The verdict of who wrote it, by [`crate::judge`]. A reader computes its own, never better than this one
+    /// The verdict of who wrote it, by [`crate::judge()`]. A reader computes its own, never better than this one
     /// ([`crate::judge::review`]).
     pub verdict: VerdictRecord,
     /// The plan.

@@ -176,6 +176,14 @@ fn a_device_that_has_a_clock_must_have_used_it_in_every_window() {
 }
 
 #[test]
+fn windows_by_two_clocks_are_no_measurement_whatever_the_device_says_of_its_clock() {
+    assert_says(Verdict::Unknown, ReasonCode::EvidenceMissing, |r| {
+        r.devices[0].timestamps = false;
+        measure(r, |n, s| s.device_s = s.device_s.filter(|_| n != 0));
+    });
+}
+
+#[test]
 fn clocks_that_disagree_make_a_rate_untrusted() {
     let apart = |share: f64| {
         move |r: &mut Report| {
