@@ -221,7 +221,7 @@ pub struct CheckResult {
     pub check: CheckId,
     /// On what.
     pub subject: Subject,
-    /// How it ended. What reads a report believes it only as far as the evidence carries it, see [`crate::judge`].
+    /// How it ended. What reads a report believes it only as far as the evidence carries it, see [`mod@crate::judge`].
     pub outcome: Outcome,
     /// Why, unless it is a plain pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{CheckId, CheckResult, DeviceInfo, NodeFacts, Outcome, Plan, Reason, Subject, Verdict};
 
-/// Name and version of the schema.
+/// Name and version of the schema. No version may have an older one as its beginning (`/10` after `/1`): cut short, it
+/// would be read as that one.
 pub const SCHEMA: &str = "assay.report/1";
 
 /// The report of one burn-in.
@@ -26,7 +27,8 @@ pub struct Report {
     /// When the last planned check was over; absent if it was interrupted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Timestamp>,
-    /// The verdict of who wrote it. A reader computes its own.
+    /// The verdict of who wrote it, by [`crate::judge()`]. A reader computes its own, never better than this one
+    /// ([`crate::judge::review`]).
     pub verdict: VerdictRecord,
     /// The plan.
     pub plan: Plan,

@@ -1,7 +1,7 @@
 //! The nouns of a burn-in, and the one schema for all that crosses a process.
 //!
 //! Everything here is data and pure functions: no clock, no file, no device. `burnin` fills a [`Report`], `node-init`
-//! signs its bytes, `inventory` reads it and judges it again with the very same [`judge`].
+//! signs its bytes, `inventory` reads it and judges it again with the very same [`judge()`].
 //!
 //! Terms: a *check* is one question put to one *subject* (the node or a device); its *evidence* is what was measured;
 //! the *outcome* follows from evidence and plan; the *verdict* of the node follows from all outcomes.

@@ -229,6 +229,30 @@ mod tests {
     }
 
     #[test]
+    fn every_built_in_plan_asks_for_evidence_and_can_be_passed() {
+        for plan in Plan::names().map(|name| Plan::built_in(name).unwrap()) {
+            assert!(plan.checks.iter().any(|c| c.required && c.scope == Scope::Device), "{}", plan.name);
+            for check in &plan.checks {
+                let place = format!("`{}` of plan `{}`", check.id, plan.name);
+                assert!(
+                    !check.floors.is_empty() && check.floors.iter().all(|f| f.min.get() > 0.0),
+                    "{place}"
+                );
+                assert!(check.deadline_s > 0 && check.memory_fraction.get() <= 1.0, "{place}");
+                let whole = check.floors.iter().filter(|f| f.quantity == "memory_fraction");
+                assert!(whole.into_iter().all(|f| f.min <= check.memory_fraction), "{place}");
+                for limit in &check.limits {
+                    let place = format!("limit `{}` of {place}", limit.metric);
+                    assert!(limit.fail_below_per_s.get() > 0.0 && !limit.source.is_empty(), "{place}");
+                    assert!(limit.fail_below_per_s <= limit.warn_below_per_s, "{place}");
+                    assert!((0.0..1.0).contains(&limit.worst_to_median_min.get()), "{place}");
+                    assert!(limit.samples_min as usize >= crate::judge::SUSTAINED_WINDOWS, "{place}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn only_the_software_plan_accepts_the_processor() {
         assert!(Plan::built_in("quick-software").unwrap().accepts(&DeviceKind::Cpu));
         assert!(Plan::built_in("quick-software").unwrap().is_software());

@@ -15,9 +15,7 @@ pub fn settle(planned: &PlannedCheck, result: &CheckResult) -> (Outcome, Option<
         return (Outcome::Fail, Some(reason));
     }
     if !matches!(result.outcome, Outcome::Pass | Outcome::Warn) {
-        let reason =
-            result.reason.clone().unwrap_or_else(|| ReasonCode::NotRun.because("no reason was recorded"));
-        return (result.outcome, Some(reason));
+        return (result.outcome, Some(stated_reason(result)));
     }
     let rules = [answers_compared, canary_found, floors_reached, rates_trusted, rates_sufficient];
     if let Some((outcome, reason)) = rules.iter().find_map(|rule| rule(planned, result)) {
@@ -25,9 +23,17 @@ pub fn settle(planned: &PlannedCheck, result: &CheckResult) -> (Outcome, Option<
     }
     match (near_limit(planned, result), result.outcome) {
         (Some(reason), _) => (Outcome::Warn, Some(reason)),
-        (None, Outcome::Warn) => (Outcome::Warn, result.reason.clone()),
+        (None, Outcome::Warn) => (Outcome::Warn, Some(stated_reason(result))),
         (None, _) => (Outcome::Pass, None),
     }
+}
+
+fn stated_reason(result: &CheckResult) -> Reason {
+    let code = match result.outcome {
+        Outcome::NotRun => ReasonCode::NotRun,
+        _ => ReasonCode::EvidenceMissing,
+    };
+    result.reason.clone().unwrap_or_else(|| code.because("no reason was recorded"))
 }
 
 type Finding = Option<(Outcome, Reason)>;
@@ -50,7 +56,11 @@ fn wrong_answers(result: &CheckResult) -> Option<Reason> {
             m.byte_address, m.expected, m.found, m.workgroup
         )
     });
-    Some(ReasonCode::Mismatch.because(format!("{} wrong words{place}", wrong.count)))
+    Some(ReasonCode::Mismatch.because(format!(
+        "{} wrong word{}{place}",
+        wrong.count,
+        if wrong.count == 1 { "" } else { "s" }
+    )))
 }
 
 fn answers_compared(planned: &PlannedCheck, result: &CheckResult) -> Finding {
@@ -76,6 +86,10 @@ fn canary_found(planned: &PlannedCheck, result: &CheckResult) -> Finding {
 }
 
 fn floors_reached(planned: &PlannedCheck, result: &CheckResult) -> Finding {
+    if planned.floors.is_empty() {
+        // Nothing wrong among nothing covered is no pass.
+        return untrusted(ReasonCode::Coverage, "the plan asks for no coverage".to_owned());
+    }
     planned.floors.iter().find_map(|floor| {
         // Of several entries for one quantity the least counts.
         let entries = result.coverage.iter().filter(|c| c.quantity == floor.quantity);
@@ -94,30 +108,36 @@ fn floors_reached(planned: &PlannedCheck, result: &CheckResult) -> Finding {
 fn rates_trusted(planned: &PlannedCheck, result: &CheckResult) -> Finding {
     planned.limits.iter().find_map(|limit| {
         let Some(found) = measurement(result, limit) else {
-            return untrusted(ReasonCode::EvidenceMissing, format!("`{}` was not measured", limit.metric));
-        };
-        let Some(figures) = summarize(&found.samples) else {
             return untrusted(
                 ReasonCode::EvidenceMissing,
-                format!("`{}` has a window without work or time", limit.metric),
+                format!("`{}` was not measured once and only once", limit.metric),
             );
         };
-        if found.samples.len() < limit.samples_min as usize {
-            let detail =
-                format!("`{}` has {} windows of {}", limit.metric, found.samples.len(), limit.samples_min);
+        if let Some(detail) = windows_incomplete(found, limit) {
             return untrusted(ReasonCode::EvidenceMissing, detail);
-        }
-        if figures != (found.median, found.worst) {
-            return untrusted(
-                ReasonCode::EvidenceMissing,
-                format!("figures of `{}` are not those of its windows", limit.metric),
-            );
         }
         let apart =
             clock_disagreement(&found.samples).filter(|apart| *apart > limit.clock_tolerance.get())?;
         let detail = format!("`{}`: device and host clock are {:.1} % apart", limit.metric, apart * 100.0);
         untrusted(ReasonCode::ClocksDisagree, detail)
     })
+}
+
+fn windows_incomplete(found: &Measurement, limit: &Limit) -> Option<String> {
+    let metric = &limit.metric;
+    let Some(figures) = summarize(&found.samples) else {
+        return Some(format!("`{metric}` has a window without work or time"));
+    };
+    let timed = found.samples.iter().filter(|sample| sample.device_s.is_some()).count();
+    if found.samples.len() < limit.samples_min as usize {
+        Some(format!("`{metric}` has {} windows of {}", found.samples.len(), limit.samples_min))
+    } else if timed != 0 && timed != found.samples.len() {
+        Some(format!("only {timed} of {} windows of `{metric}` have a device time", found.samples.len()))
+    } else if figures != (found.median, found.worst) {
+        Some(format!("figures of `{metric}` are not those of its windows"))
+    } else {
+        None
+    }
 }
 
 fn rates_sufficient(planned: &PlannedCheck, result: &CheckResult) -> Finding {
@@ -162,5 +182,7 @@ fn near_limit(planned: &PlannedCheck, result: &CheckResult) -> Option<Reason> {
 }
 
 fn measurement<'a>(result: &'a CheckResult, limit: &Limit) -> Option<&'a Measurement> {
-    result.measurements.iter().find(|m| m.metric == limit.metric)
+    // Two of one name: either could hide the other.
+    let mut found = result.measurements.iter().filter(|m| m.metric == limit.metric);
+    found.next().filter(|_| found.next().is_none())
 }

@@ -18,8 +18,9 @@ pub fn summarize(samples: &[Sample]) -> Option<(Quantity, Quantity)> {
         odd if odd % 2 == 1 => rates[middle],
         _ => f64::midpoint(rates[middle - 1], rates[middle]),
     };
-    let worst =
-        samples.windows(SUSTAINED_WINDOWS.min(samples.len())).filter_map(mean_rate).min_by(f64::total_cmp)?;
+    // A stretch without a rate spoils the figure: left out, it would make the worst look better.
+    let stretches = samples.windows(SUSTAINED_WINDOWS.min(samples.len()));
+    let worst = stretches.map(mean_rate).collect::<Option<Vec<_>>>()?.into_iter().min_by(f64::total_cmp)?;
     Some((Quantity::new(median).ok()?, Quantity::new(worst).ok()?))
 }
 
@@ -63,5 +64,13 @@ mod tests {
     fn no_window_or_no_time_gives_no_rate() {
         assert_eq!(summarize(&[]), None);
         assert_eq!(summarize(&[sample(1.0, 0.0)]), None);
+    }
+
+    #[test]
+    fn a_stretch_whose_sum_overflows_gives_no_rate_rather_than_a_better_one() {
+        let mut samples = vec![sample(100.0, 1.0); 9];
+        samples[0] = sample(f64::MAX, 1e300);
+        samples[1] = sample(f64::MAX, 1e300);
+        assert_eq!(summarize(&samples), None);
     }
 }

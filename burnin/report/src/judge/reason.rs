@@ -78,6 +78,8 @@ codes! {
     PlanEmpty = "PLAN-EMPTY", "choose a plan with checks";
     /// The list of planned checks, the results and the plan do not fit each other.
     Incomplete = "REPORT-INCOMPLETE", "discard the report and repeat";
+    /// The evidence looks better than the verdict of who saw all of it.
+    WriterDisagrees = "WRITER-DISAGREES", "discard the report and repeat: part of its evidence is missing";
     /// A fault was planted on purpose.
     Planted = "FAULT-PLANTED", "none: this was a drill";
     /// The report cannot be read.

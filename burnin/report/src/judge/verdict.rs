@@ -1,13 +1,12 @@
 //! From all outcomes to the verdict of the node.
 
-use std::collections::HashSet;
-
 use serde::{Deserialize, Serialize};
 
+use super::whole::{of_report, whole};
 use super::{ReasonCode, settle};
 use crate::document::{Finding, VerdictRecord};
 use crate::plan::{Class, PlannedCheck};
-use crate::{CheckId, CheckResult, Origin, Outcome, Planned, Report, Subject};
+use crate::{CheckResult, DeviceInfo, Measurement, Outcome, Reason, Report, Subject};
 
 /// May the node take work?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,12 +50,12 @@ impl std::fmt::Display for Verdict {
     }
 }
 
-/// The verdict on a report.
+/// The verdict that the evidence of a report carries. For who writes the report; who reads one asks [`review`].
 ///
 /// `faulty` if any check failed. Else `unknown` if the report is not whole (plan altered or empty, devices missing or of
 /// a kind that the plan does not name, planned checks and results that do not match one to one, not completed, a fault
 /// planted) or a required check is anything but `pass` or `warn`. Else `degraded` if a check of class performance warned.
-/// Else `healthy`.
+/// Else `healthy`. The order of the results changes nothing.
 pub fn judge(report: &Report) -> VerdictRecord {
     let mut findings = whole(report);
     let mut degraded = false;
@@ -68,7 +67,7 @@ pub fn judge(report: &Report) -> VerdictRecord {
             Subject::Device(id) => report.devices.iter().find(|device| device.id == *id),
         };
         let Some(planned) = report.plan.check_on(&result.check, device) else { continue };
-        let (outcome, reason) = settle(&planned, result);
+        let (outcome, reason) = settle_on_device(device, &planned, result);
         let required_open = planned.required && !matches!(outcome, Outcome::Pass | Outcome::Warn);
         faulty |= outcome == Outcome::Fail;
         unknown |= required_open;
@@ -86,20 +85,72 @@ pub fn judge(report: &Report) -> VerdictRecord {
         (false, false, true) => Verdict::Degraded,
         (false, false, false) => Verdict::Healthy,
     };
-    // Stable: findings of equal weight keep the order in which the checks ran.
-    findings.sort_by_key(|finding| gravity(finding.outcome));
+    findings.sort_by_cached_key(|finding| order(report, finding));
     VerdictRecord { verdict, findings }
 }
 
-/// The verdict on bytes that should be a report: what cannot be read is `unknown`.
+/// The verdict on a report that somebody else wrote: [`judge`], but never better than the writer's own.
+///
+/// The writer saw all of the evidence. If what is left of it looks better than the writer's verdict, something is
+/// missing, so the verdict is `unknown`: this is what makes absence never help, whatever is absent. A writer's good
+/// verdict counts for nothing.
+pub fn review(report: &Report) -> VerdictRecord {
+    let VerdictRecord { verdict, mut findings } = judge(report);
+    let stated = report.verdict.verdict;
+    let better = match verdict {
+        Verdict::Healthy => stated != Verdict::Healthy,
+        Verdict::Degraded => matches!(stated, Verdict::Faulty | Verdict::Unknown),
+        Verdict::Faulty | Verdict::Unknown => false,
+    };
+    if !better {
+        return VerdictRecord { verdict, findings };
+    }
+    let detail = format!("the writer's verdict is `{stated}`, the evidence that is here says `{verdict}`");
+    findings.insert(0, of_report(ReasonCode::WriterDisagrees, detail));
+    VerdictRecord { verdict: Verdict::Unknown, findings }
+}
+
+/// The verdict on bytes that should be a report, see [`review`]: what cannot be read is `unknown`.
 pub fn judge_bytes(bytes: &[u8]) -> VerdictRecord {
     match Report::from_json(bytes) {
-        Ok(report) => judge(&report),
+        Ok(report) => review(&report),
         Err(error) => VerdictRecord {
             verdict: Verdict::Unknown,
             findings: vec![of_report(ReasonCode::Unreadable, error.to_string())],
         },
     }
+}
+
+/// As [`settle`]; and where the device has a clock of its own, the rates must have been taken by it: left out, nothing
+/// would compare it with the host's.
+fn settle_on_device(
+    device: Option<&DeviceInfo>,
+    planned: &PlannedCheck,
+    result: &CheckResult,
+) -> (Outcome, Option<Reason>) {
+    let settled = settle(planned, result);
+    let silent = |m: &&Measurement| m.samples.iter().any(|sample| sample.device_s.is_none());
+    let limited = |m: &&Measurement| planned.limits.iter().any(|limit| limit.metric == m.metric);
+    match settled.0 {
+        Outcome::Pass | Outcome::Warn if device.is_some_and(|device| device.timestamps) => {
+            let Some(found) = result.measurements.iter().filter(limited).find(silent) else { return settled };
+            let detail = format!("`{}` was not timed by the device, which has a clock", found.metric);
+            (Outcome::Untrusted, Some(ReasonCode::EvidenceMissing.because(detail)))
+        }
+        _ => settled,
+    }
+}
+
+/// The gravest first; what concerns the report as a whole after the checks that broke, since these say why; a drill last.
+/// Within one weight in the order of the plan.
+fn order(report: &Report, finding: &Finding) -> (u8, usize, Option<Subject>) {
+    let Some(id) = &finding.check else {
+        let drill = finding.reason.code == ReasonCode::Planted.as_str();
+        return (if drill { u8::MAX } else { gravity(Outcome::Error) }, usize::MAX, None);
+    };
+    let place =
+        report.plan.checks.iter().position(|check| check.id == *id).unwrap_or(report.plan.checks.len());
+    (gravity(finding.outcome), place, Some(finding.subject.clone()))
 }
 
 fn gravity(outcome: Outcome) -> u8 {
@@ -112,71 +163,4 @@ fn gravity(outcome: Outcome) -> u8 {
         Outcome::Warn => 5,
         Outcome::Pass => 6,
     }
-}
-
-fn of_report(code: ReasonCode, detail: impl Into<String>) -> Finding {
-    Finding { check: None, subject: Subject::Node, outcome: Outcome::Untrusted, reason: code.because(detail) }
-}
-
-/// What keeps the report from being whole.
-fn whole(report: &Report) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut add = |code, detail: String| findings.push(of_report(code, detail));
-    let plan = &report.plan;
-    if plan.checks.is_empty() || !plan.checks.iter().any(|check| check.required) {
-        add(ReasonCode::PlanEmpty, format!("plan `{}` requires no check", plan.name));
-    }
-    if plan.digest() != report.plan_digest {
-        add(
-            ReasonCode::PlanAltered,
-            format!("plan `{}` does not have the digest that the report names", plan.name),
-        );
-    }
-    if let Origin::Planted(kind) = &report.origin {
-        add(ReasonCode::Planted, format!("`{kind}` was planted on purpose"));
-    }
-    if report.completed_at.is_none() {
-        add(ReasonCode::Interrupted, "the burn-in was not completed".to_owned());
-    }
-    if report.devices.len() < plan.devices.count_min.max(1) as usize {
-        let detail =
-            format!("{} devices, the plan asks for {}", report.devices.len(), plan.devices.count_min.max(1));
-        add(ReasonCode::TooFewDevices, detail);
-    }
-    for device in report.devices.iter().filter(|device| !plan.accepts(&device.kind)) {
-        let detail =
-            format!("{} is of kind `{}`, plan `{}` does not name it", device.id, device.kind, plan.name);
-        add(ReasonCode::KindNotPlanned, detail);
-    }
-    if let Some(detail) = not_one_to_one(report) {
-        add(ReasonCode::Incomplete, detail);
-    }
-    findings
-}
-
-/// Plan times devices, the list of planned checks and the results must name the same pairs, each once.
-fn not_one_to_one(report: &Report) -> Option<String> {
-    let asked: Vec<(CheckId, Subject)> = report
-        .plan
-        .expand(&report.devices)
-        .map(|(check, subject): (&PlannedCheck, _)| (check.id.clone(), subject))
-        .collect();
-    let planned =
-        report.planned.iter().map(|Planned { check, subject }| (check.clone(), subject.clone())).collect();
-    let results = report.results.iter().map(|r: &CheckResult| (r.check.clone(), r.subject.clone())).collect();
-    let asked_set: HashSet<_> = asked.iter().collect();
-    if asked_set.len() != asked.len() {
-        return Some("the plan asks for one check twice, or two devices have one id".to_owned());
-    }
-    [("planned checks", planned), ("results", results)].into_iter().find_map(|(what, found): (_, Vec<_>)| {
-        let set: HashSet<_> = found.iter().collect();
-        if set.len() != found.len() {
-            return Some(format!("the list of {what} names one check twice"));
-        }
-        let missing = asked.iter().find(|pair| !set.contains(pair)).map(|p| ("lacks", p));
-        let stray = found.iter().find(|pair| !asked_set.contains(pair)).map(|p| ("has the stray", p));
-        missing
-            .or(stray)
-            .map(|(how, (check, subject))| format!("the list of {what} {how} `{check}` on {subject}"))
-    })
 }

@@ -1,0 +1,83 @@
+//! `images`: builds the layers of the boot image.
+//!
+//! A *layer* is a compressed archive that Linux unpacks into its first file system (initramfs); several are put one
+//! behind the other. Beside each stands a manifest that says what is in it. The same inputs give the same bytes, so that
+//! two people who build a layer can compare digests.
+
+mod cpio;
+mod elf;
+mod layer;
+mod manifest;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// Builds the layers of the boot image.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Builds a layer of programs and the shared libraries that they need.
+    Layer {
+        /// Folder for the layer and its manifest.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Name of the layer.
+        #[arg(long, default_value = "init")]
+        name: String,
+        /// Files, each with its path in the image (`/usr/bin/NAME` unless given).
+        #[arg(value_name = "FILE[=PATH_IN_IMAGE]", required = true)]
+        files: Vec<layer::Input>,
+    },
+    /// Compares a layer with its manifest.
+    Verify {
+        /// Folder of the layer and its manifest.
+        dir: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().verb) {
+        Ok(same) => ExitCode::from(u8::from(!same)),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "images: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Was all as it should be?
+fn run(verb: Verb) -> anyhow::Result<bool> {
+    let mut out = std::io::stdout().lock();
+    match verb {
+        Verb::Layer { out: dir, name, files } => {
+            let manifest = layer::build(&name, &files, &dir)
+                .with_context(|| format!("building layer `{name}` in `{}`", dir.display()))?;
+            for file in &manifest.files {
+                writeln!(out, "{}  {:>10}  /{}", file.mode, file.size_bytes, file.path)?;
+            }
+            writeln!(out, "{}  {}", manifest.layer_sha256, dir.join(&manifest.layer).display())?;
+            Ok(true)
+        }
+        Verb::Verify { dir } => {
+            let differences =
+                layer::verify(&dir).with_context(|| format!("verifying `{}`", dir.display()))?;
+            for difference in &differences {
+                writeln!(out, "{difference}")?;
+            }
+            if differences.is_empty() {
+                writeln!(out, "`{}` is what its manifest says", dir.display())?;
+            }
+            Ok(differences.is_empty())
+        }
+    }
+}
