@@ -185,7 +185,7 @@ fn print(text: &str) -> Result<()> {
 }
 
 fn show(report: &Report, json: bool) -> Result<ExitCode> {
-    let judged = report::judge(report);
+    let judged = report::judge::review(report);
     if json {
         let mut report = report.clone();
         report.verdict = judged.clone();

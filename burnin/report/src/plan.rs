@@ -182,7 +182,8 @@ impl Plan {
     pub fn check_on(&self, id: &CheckId, device: Option<&DeviceInfo>) -> Option<PlannedCheck> {
         let mut check = self.check(id)?.clone();
         if device.is_some_and(|device| !self.accepts(&device.kind)) {
-            check.floors.clear();
+            // Something must still have been covered.
+            check.floors.iter_mut().for_each(|floor| floor.min = Quantity::ZERO);
             check.limits.clear();
             check.memory_max_bytes = STAND_IN_MEMORY_MAX;
         }
