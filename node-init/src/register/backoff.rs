@@ -97,10 +97,14 @@ impl Retry<'_> {
                 Attempt::Refused(cause) => return Err(Ended::Refused(cause)),
                 Attempt::Again { cause, after } => (cause, after),
             };
-            let wait = wait(failures, after, self.random);
-            let waited = self.clock.now().saturating_sub(started);
-            if self.patience.is_some_and(|patience| waited + wait > patience) {
-                return Err(Ended::GaveUp(cause));
+            let mut wait = wait(failures, after, self.random);
+            if let Some(patience) = self.patience {
+                // One last attempt when the patience ends, unless the server asked not to come before.
+                let left = (started + patience).saturating_sub(self.clock.now());
+                if left.is_zero() || after.is_some_and(|after| after > left) {
+                    return Err(Ended::GaveUp(cause));
+                }
+                wait = wait.min(left);
             }
             waiting(&cause, wait);
             self.clock.sleep(wait);
@@ -152,7 +156,9 @@ mod tests {
         let mut retry = Retry { clock: &clock, random: &mut Share(1.0), patience };
         let attempt = || Attempt::<(), _>::Again { cause: "down", after: None };
         assert_eq!(retry.run(attempt, |_, _| {}), Err(Ended::GaveUp("down")));
-        assert_eq!(clock.now(), Duration::from_millis(7500), "0.5 + 1 + 2 + 4, and 8 would be too much");
+        assert_eq!(clock.now(), Duration::from_secs(10), "0.5 + 1 + 2 + 4, and 2.5 of 8");
+        let attempt = || Attempt::<(), _>::Again { cause: "busy", after: Some(Duration::from_secs(11)) };
+        assert_eq!(retry.run(attempt, |_, _| panic!("it waited")), Err(Ended::GaveUp("busy")));
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub enum RegisterError {
     #[error(transparent)]
     Key(#[from] KeyError),
     /// Signals cannot be watched for.
-    #[error("watching for signals")]
-    Signals(#[from] std::io::Error),
+    #[error("watching for signals: report this as a fault of the tool")]
+    Signals(#[source] std::io::Error),
     /// Discovery did not find it.
     #[error("the boot id is not known: mount procfs on `/proc`")]
     NoBootId,

@@ -82,7 +82,7 @@ impl Journal {
         self.next_sequence = sequence.saturating_add(1);
     }
 
-    /// The pending report was acknowledged, or its bytes are lost.
+    /// The pending report was acknowledged or refused for good, or its bytes are lost.
     pub fn settled(&mut self) {
         self.pending = None;
     }

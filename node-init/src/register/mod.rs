@@ -10,6 +10,7 @@
 //! What it does not do: judge. A burn-in that failed is registered like any other, and the inventory judges the evidence
 //! itself.
 
+use report::node::CollectorStatus;
 use report::text::clean;
 use report::wire::{EnrolRequest, EnrolResponse, Identity, ReportAck, enrolment_context, signing_context};
 use report::{NodeFacts, Plan};
@@ -36,6 +37,7 @@ pub use result::Registration;
 use backoff::{Attempt, Ended, Entropy, Retry};
 use burn_in::BurnIn;
 use client::{HttpsInventory, Inventory, SignedReport};
+use interrupt::Interrupt;
 use journal::{Journal, State, Step};
 use key::NodeKey;
 use token::Token;
@@ -46,12 +48,29 @@ pub fn run(options: &Options) -> Result<Registration, RegisterError> {
     let inventory = HttpsInventory::new(options.inventory.clone(), &options.ca)?;
     let state = State::open(&options.state)?;
     let key = NodeKey::load_or_make(state.dir())?;
-    let facts = discover::collect(&discover::Root::machine());
-    let stop = interrupt::Interrupt::watch()?;
+    let facts = facts();
+    let boot_id = &facts.linux.as_ref().ok_or(RegisterError::NoBootId)?.boot_id;
+    let stop = Interrupt::watch().map_err(RegisterError::Signals)?;
     let (clock, mut entropy) = (Monotonic::start(), Entropy);
-    let node = Node { options, token: &token, state: &state, key: &key, facts: &facts, stop: &stop };
+    let node = Node { options, token: &token, state: &state, key: &key, facts: &facts, boot_id, stop: &stop };
     let retry = Retry { clock: &clock, random: &mut entropy, patience: options.patience() };
     node.register(&inventory, retry)
+}
+
+/// The facts about this node; what should be there and could not be read is said aloud, since the node's identity may
+/// lack it.
+fn facts() -> NodeFacts {
+    let facts = discover::collect(&discover::Root::machine());
+    for collector in &facts.collectors {
+        if matches!(
+            collector.status,
+            CollectorStatus::Denied | CollectorStatus::Timeout | CollectorStatus::Error
+        ) {
+            let detail = clean(collector.detail.as_deref().unwrap_or_default());
+            warn!(probe = collector.name, detail, "some facts could not be read");
+        }
+    }
+    facts
 }
 
 /// A node that registers.
@@ -61,7 +80,8 @@ struct Node<'a> {
     state: &'a State,
     key: &'a NodeKey,
     facts: &'a NodeFacts,
-    stop: &'a interrupt::Interrupt,
+    boot_id: &'a str,
+    stop: &'a Interrupt,
 }
 
 /// A report with its number.
@@ -77,27 +97,24 @@ impl Node<'_> {
         inventory: &dyn Inventory,
         mut retry: Retry<'_>,
     ) -> Result<Registration, RegisterError> {
-        let boot_id = self.boot_id()?;
-        let mut journal = self.state.journal(boot_id)?;
-        let enrolment = self.enrol(inventory, &mut retry, boot_id)?;
+        let mut journal = self.state.journal(self.boot_id)?;
+        let enrolment = self.enrol(inventory, &mut retry)?;
         let written = match self.saved_report(&mut journal)? {
             Some(written) => written,
             None => self.burn_in(&mut journal, &self.agreed_plan(&enrolment)?)?,
         };
-        let ack = self.hand_in(inventory, &mut retry, (&enrolment, boot_id), &written)?;
-        journal.settled();
-        self.state.save(&journal)?;
+        let handed_in = self.hand_in(inventory, &mut retry, &enrolment, &written);
+        if matches!(handed_in, Ok(_) | Err(RegisterError::Refused { .. })) {
+            // A report that is refused for good must not stand in the way of the next one.
+            journal.settled();
+            self.state.save(&journal)?;
+        }
         Ok(Registration {
             node_id: enrolment.node_id,
-            boot_id: boot_id.to_owned(),
+            boot_id: self.boot_id.to_owned(),
             sequence: written.sequence,
-            ack,
+            ack: handed_in?,
         })
-    }
-
-    fn boot_id(&self) -> Result<&str, RegisterError> {
-        let linux = self.facts.linux.as_ref().ok_or(RegisterError::NoBootId)?;
-        Ok(&linux.boot_id)
     }
 
     /// Asks the inventory to know this node. The same request again gets the same answer, so that it can be repeated
@@ -106,15 +123,14 @@ impl Node<'_> {
         &self,
         inventory: &dyn Inventory,
         retry: &mut Retry<'_>,
-        boot_id: &str,
     ) -> Result<EnrolResponse, RegisterError> {
         let identity = Identity::of(self.facts);
         let token = self.token.expose();
         let request = EnrolRequest {
             token: token.to_owned(),
             public_key: self.key.public_hex(),
-            boot_id: boot_id.to_owned(),
-            proof: self.key.sign_hex(&enrolment_context(token, boot_id, &identity)),
+            boot_id: self.boot_id.to_owned(),
+            proof: self.key.sign_hex(&enrolment_context(token, self.boot_id, &identity)),
             identity,
         };
         info!(inventory = %self.options.inventory, public_key = request.public_key, "enrolling");
@@ -132,7 +148,7 @@ impl Node<'_> {
     fn saved_report(&self, journal: &mut Journal) -> Result<Option<Written>, RegisterError> {
         let Step::Resend(pending) = journal.step() else { return Ok(None) };
         let sequence = pending.sequence;
-        match burn_in::read_report(&self.state.run_dir(&journal.boot_id, sequence)) {
+        match burn_in::read_report(&self.state.run_dir(self.boot_id, sequence)) {
             Ok(bytes) if pending.is(&bytes) => {
                 info!(sequence, "sending the report of an earlier attempt");
                 return Ok(Some(Written { sequence, bytes }));
@@ -168,7 +184,7 @@ impl Node<'_> {
     /// Runs the burn-in and records its report. A report counts however `burnin` ended.
     fn burn_in(&self, journal: &mut Journal, plan: &Plan) -> Result<Written, RegisterError> {
         let sequence = journal.next_sequence;
-        let out = self.state.run_dir(&journal.boot_id, sequence);
+        let out = self.state.run_dir(self.boot_id, sequence);
         let deadline = burn_in::deadline(plan, self.facts.gpus().count());
         info!(plan = plan.name, out = %out.display(), deadline_s = deadline.as_secs(), "burning in");
         let burn_in = BurnIn {
@@ -194,11 +210,11 @@ impl Node<'_> {
         &self,
         inventory: &dyn Inventory,
         retry: &mut Retry<'_>,
-        (enrolment, boot_id): (&EnrolResponse, &str),
+        enrolment: &EnrolResponse,
         written: &Written,
     ) -> Result<ReportAck, RegisterError> {
         let (sequence, bytes) = (written.sequence, &written.bytes[..]);
-        let node_id = &enrolment.node_id;
+        let (node_id, boot_id) = (&enrolment.node_id[..], self.boot_id);
         let context = signing_context(node_id, boot_id, sequence, &enrolment.nonce, bytes);
         let signature = &self.key.sign_hex(&context);
         let report = SignedReport { node_id, boot_id, sequence, signature, bytes };

@@ -118,6 +118,7 @@ impl Machine {
             state: &state,
             key: &key,
             facts: &facts,
+            boot_id: BOOT,
             stop: &stop,
         };
         let (clock, mut random) = (Manual::default(), Half);
@@ -192,7 +193,18 @@ fn a_report_that_was_not_acknowledged_is_sent_again_and_nothing_is_burned_in() {
 }
 
 #[test]
-fn a_pending_report_whose_bytes_are_lost_gives_way_to_the_next_number() {
+fn a_pending_report_whose_bytes_are_altered_gives_way_to_the_next_number() {
+    let (machine, inventory) = (machine(), inventory());
+    inventory.acks.borrow_mut().extend(std::iter::repeat_with(busy).take(20));
+    machine.register(&inventory).unwrap_err();
+    inventory.acks.borrow_mut().clear();
+    fs::write(machine.options.state.join(format!("runs/{BOOT}-1/report.json")), REPORT).unwrap();
+    assert_eq!(machine.register(&inventory).unwrap().sequence, 2);
+    assert_eq!(machine.runs().len(), 2);
+}
+
+#[test]
+fn a_report_that_is_refused_for_good_says_why_and_gives_way_to_the_next_number() {
     let (machine, inventory) = (machine(), inventory());
     let refusal = Problem {
         code: "sequence_conflict".into(),
@@ -209,9 +221,7 @@ fn a_pending_report_whose_bytes_are_lost_gives_way_to_the_next_number() {
         "handing in the report was refused: other bytes under this number; look at the audit log \
          (sequence_conflict, status 409)"
     );
-    fs::write(machine.options.state.join(format!("runs/{BOOT}-1/report.json")), REPORT).unwrap();
     assert_eq!(machine.register(&inventory).unwrap().sequence, 2);
-    assert_eq!(machine.runs().len(), 2);
 }
 
 #[test]
