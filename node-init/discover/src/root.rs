@@ -217,7 +217,7 @@ impl Root {
         let read = file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(failed)?;
         if read as u64 > bytes_max {
             let start = String::from_utf8_lossy(&bytes[..bytes.len().min(240)]);
-            return Err(ReadError::malformed(path, &start, "no more than one page of a sysfs attribute"));
+            return Err(ReadError::malformed(path, &start, "a shorter text"));
         }
         Ok(bytes)
     }

@@ -129,7 +129,7 @@ impl BurnIn<'_> {
         let started = started.and_then(Running::watch);
         let running =
             started.map_err(|source| BurnInError::Start { program: self.program.to_owned(), source })?;
-        match running.wait(self.deadline, interrupted) {
+        let ended = match running.wait(self.deadline, interrupted) {
             Wait::Ended(status) => Ok(Ended::Exited(status)),
             Wait::Interrupted => {
                 running.end(self.grace);
@@ -137,7 +137,9 @@ impl BurnIn<'_> {
             }
             Wait::Deadline if running.end(self.grace) => Ok(Ended::Killed),
             Wait::Deadline => Ok(Ended::Unkillable),
-        }
+        };
+        running.sweep();
+        ended
     }
 
     /// Removes what an attempt that left no report may have written, so that what is found afterwards is of this run.
@@ -221,6 +223,12 @@ impl Running {
             !matches!(self.ended.recv_timeout(grace), Err(RecvTimeoutError::Timeout))
         })
     }
+
+    /// Kills what the child left behind in its group: a worker without its `burnin` would hold its GPU for ever. The
+    /// number of the group is not given to others while it has members; without any, this reaches nobody.
+    fn sweep(&self) {
+        let _ = kill_process_group(self.group, Signal::KILL);
+    }
 }
 
 #[cfg(test)]
@@ -268,9 +276,24 @@ pub(super) mod tests {
         let out = dir.path().join("run");
         assert_eq!(run(&program, &out, Duration::from_secs(2)).unwrap(), Ended::Killed);
         assert!(matches!(read_report(&out), Err(BurnInError::NoReport { .. })));
-        let pid = fs::read_to_string(out.join("pid")).unwrap();
-        let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "its child is gone: {state}");
+        assert!(is_gone(&out.join("pid")), "its child is gone too");
+    }
+
+    /// Is the process of that number gone, or soon?
+    fn is_gone(pid: &Path) -> bool {
+        let stat = format!("/proc/{}/stat", fs::read_to_string(pid).unwrap().trim());
+        (0..1_000_000).any(|_| {
+            std::thread::yield_now();
+            fs::read_to_string(&stat).map_or(true, |text| text.contains(") Z "))
+        })
+    }
+
+    #[test]
+    fn what_it_leaves_behind_is_ended() {
+        let (dir, program) = burnin("sleep 1000 >/dev/null 2>&1 &\necho $! >\"$OUT/pid\"\nexit 4");
+        let out = dir.path().join("run");
+        assert!(matches!(run(&program, &out, LONG).unwrap(), Ended::Exited(_)));
+        assert!(is_gone(&out.join("pid")));
     }
 
     #[test]
