@@ -104,7 +104,14 @@ impl Pending {
 #[derive(Debug)]
 pub struct State {
     dir: PathBuf,
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        // Said aloud: closing alone would not release it while a child that was just forked still has the file open.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// Why the state cannot be had.
@@ -152,7 +159,7 @@ impl State {
         let path = dir.join(LOCK);
         let lock = File::create(&path).map_err(|source| failed("making", &path, source))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { dir: dir.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { dir: dir.to_owned(), lock }),
             Err(TryLockError::WouldBlock) => Err(StateError::Locked { path: dir.to_owned() }),
             Err(TryLockError::Error(source)) => Err(failed("locking", &path, source)),
         }
