@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 
 use discover::{PROBES, Root};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
 use report::NodeFacts;
 
 /// The fixture whose files are spoiled.
@@ -73,33 +74,41 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+fn runner() -> TestRunner {
+    TestRunner::new(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })
+}
 
-    #[test]
-    fn one_spoiled_file_costs_at_most_one_item_of_each_list(
-        file in any::<prop::sample::Index>(),
-        bytes in bytes(),
-    ) {
-        let tree = copy();
-        let whole = read(tree.path());
+#[test]
+fn one_spoiled_file_costs_at_most_one_item_of_each_list() {
+    let tree = copy();
+    let whole = read(tree.path());
+    let spoiled = |(file, bytes): (prop::sample::Index, Vec<u8>)| {
         let file = file.get(&FILES);
-        fs::write(tree.path().join(file), bytes).unwrap();
+        let place = tree.path().join(file);
+        let original = fs::read(&place).unwrap();
+        fs::write(&place, bytes).unwrap();
         let facts = read(tree.path());
+        fs::write(&place, original).unwrap();
         prop_assert!(facts.pci.len() + 1 >= whole.pci.len(), "{file:?}");
         prop_assert!(facts.disks.len() + 1 >= whole.disks.len(), "{file:?}");
         prop_assert_eq!(facts.nics.len(), whole.nics.len());
         // What came in can go out and come back: no number that JSON cannot hold.
         let json = serde_json::to_string(&facts).unwrap();
         prop_assert_eq!(serde_json::from_str::<NodeFacts>(&json).unwrap(), facts);
-    }
+        Ok(())
+    };
+    runner().run(&(any::<prop::sample::Index>(), bytes()), spoiled).unwrap();
+}
 
-    #[test]
-    fn a_tree_of_nothing_but_spoiled_files_is_read_without_a_panic(all in proptest::collection::vec(bytes(), 16)) {
-        let tree = copy();
+#[test]
+fn a_tree_of_nothing_but_spoiled_files_is_read_without_a_panic() {
+    let tree = copy();
+    let spoiled = |all: Vec<Vec<u8>>| {
         for (n, file) in FILES.iter().enumerate() {
             fs::write(tree.path().join(file), &all[n % all.len()]).unwrap();
         }
         read(tree.path());
-    }
+        Ok(())
+    };
+    runner().run(&proptest::collection::vec(bytes(), 16), spoiled).unwrap();
 }
