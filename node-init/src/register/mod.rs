@@ -1,0 +1,253 @@
+//! `node-init register`: discover, enrol, burn in, sign, hand in.
+//!
+//! ```text
+//! facts -> key -> enrolment -> plan -> burn-in (child) -> journal -> signed report -> acknowledgement
+//! ```
+//!
+//! Everything up to the acknowledgement can be interrupted at any instant and started again: the key stays, the enrolment
+//! is idempotent, and a report that was written is sent again under its number before anything else is done.
+//!
+//! What it does not do: judge. A burn-in that failed is registered like any other, and the inventory judges the evidence
+//! itself.
+
+use report::node::CollectorStatus;
+use report::text::clean;
+use report::wire::{EnrolRequest, EnrolResponse, Identity, ReportAck, enrolment_context, signing_context};
+use report::{NodeFacts, Plan};
+use tracing::{info, warn};
+
+use crate::clock::Monotonic;
+
+pub mod options;
+pub mod token;
+pub mod key;
+pub mod journal;
+pub mod burn_in;
+pub mod backoff;
+pub mod answer;
+pub mod client;
+pub mod result;
+mod error;
+mod interrupt;
+
+pub use error::RegisterError;
+pub use options::Options;
+pub use result::Registration;
+
+use backoff::{Attempt, Ended, Entropy, Retry};
+use burn_in::BurnIn;
+use client::{HttpsInventory, Inventory, SignedReport};
+use interrupt::Interrupt;
+use journal::{Journal, State, Step};
+use key::NodeKey;
+use token::Token;
+
+/// Registers this node, from nothing to the inventory's acknowledgement.
+pub fn run(options: &Options) -> Result<Registration, RegisterError> {
+    let token = options.token.read()?;
+    let inventory = HttpsInventory::new(options.inventory.clone(), &options.ca)?;
+    let state = State::open(&options.state)?;
+    let key = NodeKey::load_or_make(state.dir())?;
+    let facts = facts();
+    let boot_id = &facts.linux.as_ref().ok_or(RegisterError::NoBootId)?.boot_id;
+    let stop = Interrupt::watch().map_err(RegisterError::Signals)?;
+    let (clock, mut entropy) = (Monotonic::start(), Entropy);
+    let node = Node { options, token: &token, state: &state, key: &key, facts: &facts, boot_id, stop: &stop };
+    let retry = Retry { clock: &clock, random: &mut entropy, patience: options.patience() };
+    node.register(&inventory, retry)
+}
+
+/// The facts about this node; what should be there and could not be read is said aloud, since the node's identity may
+/// lack it.
+fn facts() -> NodeFacts {
+    let facts = discover::collect(&discover::Root::machine());
+    for collector in &facts.collectors {
+        if matches!(
+            collector.status,
+            CollectorStatus::Denied | CollectorStatus::Timeout | CollectorStatus::Error
+        ) {
+            let detail = clean(collector.detail.as_deref().unwrap_or_default());
+            warn!(probe = collector.name, detail, "some facts could not be read");
+        }
+    }
+    facts
+}
+
+/// A node that registers.
+struct Node<'a> {
+    options: &'a Options,
+    token: &'a Token,
+    state: &'a State,
+    key: &'a NodeKey,
+    facts: &'a NodeFacts,
+    boot_id: &'a str,
+    stop: &'a Interrupt,
+}
+
+/// A report with its number.
+struct Written {
+    sequence: u64,
+    bytes: Vec<u8>,
+}
+
+impl Node<'_> {
+    /// The story.
+    fn register(
+        &self,
+        inventory: &dyn Inventory,
+        mut retry: Retry<'_>,
+    ) -> Result<Registration, RegisterError> {
+        let mut journal = self.state.journal(self.boot_id)?;
+        let enrolment = self.enrol(inventory, &mut retry)?;
+        let written = match self.saved_report(&mut journal)? {
+            Some(written) => written,
+            None => self.burn_in(&mut journal, &self.agreed_plan(&enrolment)?)?,
+        };
+        let handed_in = self.hand_in(inventory, &mut retry, &enrolment, &written);
+        if matches!(handed_in, Ok(_) | Err(RegisterError::Refused { .. })) {
+            // A report that is refused for good must not stand in the way of the next one.
+            journal.settled();
+            self.state.save(&journal)?;
+        }
+        Ok(Registration {
+            node_id: enrolment.node_id,
+            boot_id: self.boot_id.to_owned(),
+            sequence: written.sequence,
+            ack: handed_in?,
+        })
+    }
+
+    /// Asks the inventory to know this node. The same request again gets the same answer, so that it can be repeated
+    /// after a crash although the token is good for one node only.
+    fn enrol(
+        &self,
+        inventory: &dyn Inventory,
+        retry: &mut Retry<'_>,
+    ) -> Result<EnrolResponse, RegisterError> {
+        let identity = Identity::of(self.facts);
+        let token = self.token.expose();
+        let request = EnrolRequest {
+            token: token.to_owned(),
+            public_key: self.key.public_hex(),
+            boot_id: self.boot_id.to_owned(),
+            proof: self.key.sign_hex(&enrolment_context(token, self.boot_id, &identity)),
+            identity,
+        };
+        info!(inventory = %self.options.inventory, public_key = request.public_key, "enrolling");
+        let enrolment = until_done(retry, "enrolling", || inventory.enrol(&request))?;
+        // It goes into the path of a request.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        if !(1..=64).contains(&enrolment.node_id.len()) || !enrolment.node_id.bytes().all(plain) {
+            return Err(RegisterError::NodeId { found: clean(&enrolment.node_id) });
+        }
+        info!(node = enrolment.node_id, state = clean(&enrolment.state), "enrolled");
+        Ok(enrolment)
+    }
+
+    /// The report of an earlier attempt of this boot that was not acknowledged.
+    fn saved_report(&self, journal: &mut Journal) -> Result<Option<Written>, RegisterError> {
+        let Step::Resend(pending) = journal.step() else { return Ok(None) };
+        let sequence = pending.sequence;
+        match burn_in::read_report(&self.state.run_dir(self.boot_id, sequence)) {
+            Ok(bytes) if pending.is(&bytes) => {
+                info!(sequence, "sending the report of an earlier attempt");
+                return Ok(Some(Written { sequence, bytes }));
+            }
+            Ok(_) => warn!(sequence, "the report of an earlier attempt was altered: burning in again"),
+            Err(error) => {
+                warn!(
+                    sequence,
+                    error = chain(&error),
+                    "the report of an earlier attempt is lost: burning in again"
+                );
+            }
+        }
+        journal.settled();
+        self.state.save(journal)?;
+        Ok(None)
+    }
+
+    /// The plan that the inventory asks for, which must be the very plan that is built in under its name.
+    fn agreed_plan(&self, enrolment: &EnrolResponse) -> Result<Plan, RegisterError> {
+        let plan = Plan::built_in(&enrolment.plan)?;
+        let ours = plan.digest();
+        if ours != enrolment.plan_digest {
+            let theirs = clean(&enrolment.plan_digest);
+            return Err(RegisterError::PlanDiffers { name: plan.name, ours, theirs });
+        }
+        if let Some(expected) = self.options.plan.as_ref().filter(|expected| **expected != plan.name) {
+            warn!(expected, plan = plan.name, "the inventory asks for another plan, which is run");
+        }
+        Ok(plan)
+    }
+
+    /// Runs the burn-in and records its report. A report counts however `burnin` ended.
+    fn burn_in(&self, journal: &mut Journal, plan: &Plan) -> Result<Written, RegisterError> {
+        let sequence = journal.next_sequence;
+        let out = self.state.run_dir(self.boot_id, sequence);
+        let deadline = burn_in::deadline(plan, self.facts.gpus().count());
+        info!(plan = plan.name, out = %out.display(), deadline_s = deadline.as_secs(), "burning in");
+        let burn_in = BurnIn {
+            program: &self.options.burnin,
+            plan: &plan.name,
+            out: &out,
+            deadline,
+            grace: burn_in::GRACE,
+        };
+        match self.stop.during(|stop| burn_in.run(stop))? {
+            burn_in::Ended::Exited(status) => info!(%status, "burnin ended"),
+            burn_in::Ended::Killed => warn!(deadline_s = deadline.as_secs(), "burnin hung and was ended"),
+            burn_in::Ended::Unkillable => warn!("burnin hangs in the kernel: power-cycle the node"),
+        }
+        let bytes = burn_in::read_report(&out)?;
+        journal.written(sequence, &bytes);
+        self.state.save(journal)?;
+        Ok(Written { sequence, bytes })
+    }
+
+    /// Signs the report for this enrolment and sends it to the byte as it was written.
+    fn hand_in(
+        &self,
+        inventory: &dyn Inventory,
+        retry: &mut Retry<'_>,
+        enrolment: &EnrolResponse,
+        written: &Written,
+    ) -> Result<ReportAck, RegisterError> {
+        let (sequence, bytes) = (written.sequence, &written.bytes[..]);
+        let (node_id, boot_id) = (&enrolment.node_id[..], self.boot_id);
+        let context = signing_context(node_id, boot_id, sequence, &enrolment.nonce, bytes);
+        let signature = &self.key.sign_hex(&context);
+        let report = SignedReport { node_id, boot_id, sequence, signature, bytes };
+        info!(sequence, bytes = bytes.len(), "handing in the report");
+        until_done(retry, "handing in the report", || inventory.put_report(report))
+    }
+}
+
+/// Tries again as long as it can help, and says each time why and how long it waits.
+fn until_done<T>(
+    retry: &mut Retry<'_>,
+    doing: &'static str,
+    attempt: impl FnMut() -> Attempt<T, answer::Failure>,
+) -> Result<T, RegisterError> {
+    let waiting = |cause: &answer::Failure, wait: std::time::Duration| {
+        warn!(error = chain(cause), wait_s = wait.as_secs_f64(), "{doing} failed, trying again");
+    };
+    retry.run(attempt, waiting).map_err(|ended| match ended {
+        Ended::Refused(cause) => RegisterError::Refused { doing, cause },
+        Ended::GaveUp(cause) => RegisterError::GaveUp { doing, cause },
+    })
+}
+
+/// An error with all its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    clean(&text)
+}
+
+#[cfg(test)]
+mod tests;
