@@ -14,9 +14,9 @@ pub(crate) fn a_passed_deadline_kills_the_device_and_dropping_it_returns_at_once
     device: &mut Option<D>,
 ) {
     let mut owned = device.take().unwrap();
-    // 2 TFLOP: most of a minute on two cores, tens of milliseconds on the fastest GPU. The references do each workgroup's
+    // 1 TFLOP: most of a minute on two cores, ten milliseconds and more on the fastest GPU. The references do each workgroup's
     // like work once, in less than two seconds, and cannot be interrupted.
-    let work = fp32::Work { seed: 1, steps: 1 << 17, workgroups: 4096 };
+    let work = fp32::Work { seed: 1, steps: 1 << 16, workgroups: 4096 };
     let bytes = |words: usize| Bytes(words as u64 * 4);
     let buffers =
         [owned.allocate(bytes(work.lanes())).unwrap(), owned.allocate(bytes(work.groups())).unwrap()];
@@ -41,7 +41,7 @@ pub(crate) fn a_passed_deadline_kills_the_device_and_dropping_it_returns_at_once
     lost(owned.read_back(buffers[0], 0, &mut [1], second));
     owned.free(buffers[0]);
     drop(owned);
-    assert!(clock.now() < Duration::from_secs(5), "a dead device took {:?}", clock.now());
+    assert!(clock.now() < Duration::from_secs(10), "a dead device took {:?}", clock.now());
 }
 
 pub(crate) fn a_listed_device_is_what_it_was_listed_as<D: Device>(device: &mut Option<D>) {
