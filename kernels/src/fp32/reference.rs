@@ -48,17 +48,22 @@ pub(super) fn fold(chains: &Chains) -> u32 {
 
 /// Runs the kernel as a device that fuses.
 pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
+    run_rounded(buffers, params, workgroups, Rounding::Fused);
+}
+
+/// Runs the kernel as a device that rounds so.
+pub fn run_rounded(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32, rounding: Rounding) {
     let [lanes, groups] = buffers else {
         panic!("the fp32 kernel binds two buffers, {} are bound", buffers.len())
     };
     let [seed, count, ..] = *params;
     for lane in 0..WORKGROUP_SIZE {
         let mut middle = start(seed, lane);
-        steps(&mut middle, count / 2, Rounding::Fused);
+        steps(&mut middle, count / 2, rounding);
         let finish = |first: f32| {
             let mut chains = middle;
             chains[0] = first;
-            steps(&mut chains, count / 2, Rounding::Fused);
+            steps(&mut chains, count / 2, rounding);
             fold(&chains)
         };
         let clean = finish(middle[0]);
