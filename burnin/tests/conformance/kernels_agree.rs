@@ -16,6 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 struct Run {
     kernel: &'static Kernel,
+    reference: kernels::Reference,
     buffers: Vec<Vec<u32>>,
     params: Params,
     workgroups: u32,
@@ -24,7 +25,7 @@ struct Run {
 
 impl Run {
     fn new(kernel: &'static Kernel, buffers: Vec<Vec<u32>>, params: Params, workgroups: u32) -> Self {
-        Self { kernel, buffers, params, workgroups, repeat: 1 }
+        Self { kernel, reference: kernel.reference, buffers, params, workgroups, repeat: 1 }
     }
 
     /// The buffers as the reference leaves them.
@@ -32,7 +33,7 @@ impl Run {
         let mut buffers = self.buffers.clone();
         for _ in 0..self.repeat {
             let mut slices: Vec<_> = buffers.iter_mut().map(Vec::as_mut_slice).collect();
-            (self.kernel.reference)(&mut slices, &self.params, self.workgroups);
+            (self.reference)(&mut slices, &self.params, self.workgroups);
         }
         buffers
     }
@@ -111,33 +112,38 @@ pub(crate) fn the_digest_kernel_equals_its_reference<D: Device>(device: &mut Opt
     }
 }
 
-fn fp32_run(work: fp32::Work, fault: SelfFault) -> Run {
+fn fp32_run(work: fp32::Work, fault: SelfFault, rounding: Rounding) -> Run {
     let buffers = vec![stale(work.lanes()), vec![0; work.groups()]];
-    Run::new(&fp32::KERNEL, buffers, work.params(fault), work.workgroups)
+    let run = Run::new(&fp32::KERNEL, buffers, work.params(fault), work.workgroups);
+    let reference: kernels::Reference = match rounding {
+        Rounding::Fused => run.reference,
+        Rounding::Separate => |buffers, params, workgroups| {
+            fp32::reference::run_rounded(buffers, params, workgroups, Rounding::Separate);
+        },
+    };
+    Run { reference, ..run }
 }
 
 pub(crate) fn the_fp32_kernel_rounds_one_way_throughout<D: Device>(device: &mut Option<D>) {
     let device = device.as_mut().unwrap();
-    let mut ways = HashMap::new();
+    let mut ways: Vec<(Rounding, fp32::Work)> = Vec::new();
     for (steps, workgroups) in SHAPES {
         let work = fp32::Work { seed: 0xf32 ^ workgroups, steps, workgroups };
-        let lanes = digest64(fp32_run(work, SelfFault::None).found(device).swap_remove(0));
+        let lanes = digest64(fp32_run(work, SelfFault::None, Rounding::Fused).found(device).swap_remove(0));
         let expected = |rounding| work.expected(rounding).digest(workgroups);
         let (fused, separate) = (expected(Rounding::Fused), expected(Rounding::Separate));
         assert!(lanes == fused || lanes == separate, "{work:?} is rounded neither way");
         // Few steps may come out the same both ways.
         if fused != separate {
-            ways.insert(if lanes == fused { "fused" } else { "separate" }, work);
+            ways.push((if lanes == fused { Rounding::Fused } else { Rounding::Separate }, work));
         }
     }
-    assert_eq!(ways.len(), 1, "both ways: {ways:?}");
-    println!("{} rounds fp32 {:?}", device.info().name, ways.keys().next().unwrap());
-    // The reference fuses: with it, faults are compared too, and the counter and the digests of workgroups.
-    if ways.contains_key("fused") {
-        for (steps, workgroups) in SHAPES {
-            for fault in FAULTS {
-                fp32_run(fp32::Work { seed: 0xf32, steps, workgroups }, fault).agrees(device);
-            }
+    let rounding = ways.first().expect("works that tell the two ways apart").0;
+    assert!(ways.iter().all(|(way, _)| *way == rounding), "both ways: {ways:?}");
+    eprintln!("{} rounds fp32: {rounding:?}", device.info().name);
+    for (steps, workgroups) in SHAPES {
+        for fault in FAULTS {
+            fp32_run(fp32::Work { seed: 0xf32, steps, workgroups }, fault, rounding).agrees(device);
         }
     }
 }
