@@ -12,6 +12,8 @@ use crate::clock::{Clock, MonotonicClock};
 pub struct Cpu {
     info: DeviceInfo,
     buffers: Vec<Option<Vec<u32>>>,
+    /// After a deadline that passed, as the contract asks.
+    dead: bool,
     clock: MonotonicClock,
 }
 
@@ -37,7 +39,12 @@ pub fn info() -> DeviceInfo {
 impl Cpu {
     /// A device without buffers.
     pub fn new() -> Self {
-        Self { info: info(), buffers: Vec::new(), clock: MonotonicClock::start() }
+        Self { info: info(), buffers: Vec::new(), dead: false, clock: MonotonicClock::start() }
+    }
+
+    fn alive(&self) -> Result<(), DeviceError> {
+        let lost = DeviceError::Lost { doing: "using a device that was lost before" };
+        if self.dead { Err(lost) } else { Ok(()) }
     }
 
     fn words(&mut self, buffer: Buffer) -> &mut Vec<u32> {
@@ -65,8 +72,9 @@ impl Device for Cpu {
     }
 
     fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
+        self.alive()?;
         let held: usize = self.buffers.iter().flatten().map(|words| words.len() * 4).sum();
-        if held as u64 + bytes.0 > self.info.memory_bytes.0 {
+        if (held as u64).saturating_add(bytes.0) > self.info.memory_bytes.0 {
             return Err(DeviceError::OutOfMemory { doing: "allocating a buffer", bytes });
         }
         let words = usize::try_from(bytes.0.div_ceil(4)).unwrap_or(usize::MAX);
@@ -86,6 +94,7 @@ impl Device for Cpu {
         words: &[u32],
         _deadline: Duration,
     ) -> Result<(), DeviceError> {
+        self.alive()?;
         self.words(buffer)[range(first, words.len())].copy_from_slice(words);
         Ok(())
     }
@@ -97,11 +106,13 @@ impl Device for Cpu {
         words: &mut [u32],
         _deadline: Duration,
     ) -> Result<(), DeviceError> {
+        self.alive()?;
         words.copy_from_slice(&self.words(buffer)[range(first, words.len())]);
         Ok(())
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
+        self.alive()?;
         let start = self.clock.now();
         let mut taken: Vec<_> =
             dispatch.buffers.iter().map(|buffer| std::mem::take(self.words(*buffer))).collect();
@@ -110,6 +121,7 @@ impl Device for Cpu {
             let mut slices: Vec<&mut [u32]> = taken.iter_mut().map(Vec::as_mut_slice).collect();
             (dispatch.kernel.reference)(&mut slices, &dispatch.params, dispatch.workgroups);
             if self.clock.now() - start > deadline {
+                self.dead = true;
                 outcome = Err(DeviceError::TimedOut {
                     doing: "running a kernel",
                     deadline_ms: deadline.as_millis(),

@@ -48,6 +48,11 @@ pub(super) fn fold(chains: &Chains) -> u32 {
 
 /// Runs the kernel as a device that fuses.
 pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
+    run_rounded(buffers, params, workgroups, Rounding::Fused);
+}
+
+/// Runs the kernel as a device that rounds so.
+pub fn run_rounded(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32, rounding: Rounding) {
     let [lanes, groups] = buffers else {
         panic!("the fp32 kernel binds two buffers, {} are bound", buffers.len())
     };
@@ -57,9 +62,9 @@ pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
         let total = &mut groups[1 + workgroup as usize];
         for lane in 0..WORKGROUP_SIZE {
             let mut chains = start(seed, lane);
-            steps(&mut chains, count / 2, Rounding::Fused);
+            steps(&mut chains, count / 2, rounding);
             chains[0] = f32::from_bits(SelfFault::apply(params, workgroup, lane, chains[0].to_bits()));
-            steps(&mut chains, count / 2, Rounding::Fused);
+            steps(&mut chains, count / 2, rounding);
             let word = mix32(fold(&chains) ^ stamp(seed, workgroup));
             lanes[(workgroup * WORKGROUP_SIZE + lane) as usize] = word;
             *total = total.wrapping_add(mix32(word.wrapping_add(lane.wrapping_mul(GOLDEN))));

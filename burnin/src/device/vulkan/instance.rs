@@ -14,6 +14,11 @@ pub const VALIDATION_VARIABLE: &str = "ASSAY_VALIDATION";
 
 const VALIDATION_LAYER: &CStr = c"VK_LAYER_KHRONOS_validation";
 
+/// Does the environment ask for the validation layer?
+pub(super) fn validation_wished() -> bool {
+    std::env::var_os(VALIDATION_VARIABLE).is_some_and(|value| value == "1")
+}
+
 /// Owns the instance and its messenger.
 pub(super) struct Instance {
     raw: ash::Instance,
@@ -33,25 +38,32 @@ impl Instance {
     /// Loads the Vulkan loader and makes an instance for Vulkan 1.1.
     ///
     /// Version 1.1 is asked for since every driver takes it (SwiftShader refuses an application that says 1.4); a device's
-    /// own version is read from its properties.
-    pub(super) fn new() -> Result<Self, DeviceError> {
+    /// own version is read from its properties. With `validate` the validation layer is switched on and must be there.
+    pub(super) fn new(validate: bool) -> Result<Self, DeviceError> {
         // SAFETY: the loader library is trusted to be a Vulkan loader; it is kept open in `_entry`.
         let entry = unsafe { ash::Entry::load() }.map_err(|error| DeviceError::Driver {
             doing: "loading the Vulkan loader (Debian: libvulkan1)",
             message: error.to_string(),
         })?;
-        let validate = std::env::var_os(VALIDATION_VARIABLE).is_some_and(|value| value == "1");
         let application =
             vk::ApplicationInfo::default().application_name(c"assay").api_version(vk::API_VERSION_1_1);
         let layers = if validate { vec![VALIDATION_LAYER.as_ptr()] } else { Vec::new() };
-        let extensions = if validate { vec![ext::debug_utils::NAME.as_ptr()] } else { Vec::new() };
-        let create = vk::InstanceCreateInfo::default()
-            .application_info(&application)
-            .enabled_layer_names(&layers)
-            .enabled_extension_names(&extensions);
+        let names = [ext::debug_utils::NAME.as_ptr(), ext::validation_features::NAME.as_ptr()];
+        // Missing barriers are looked for only where it is asked. The layer of Debian 12 (1.3.239) sees those between
+        // transfers, not those between dispatches.
+        let hazards = [vk::ValidationFeatureEnableEXT::SYNCHRONIZATION_VALIDATION];
+        let mut features = vk::ValidationFeaturesEXT::default().enabled_validation_features(&hazards);
+        let mut create =
+            vk::InstanceCreateInfo::default().application_info(&application).enabled_layer_names(&layers);
+        if validate {
+            create = create.enabled_extension_names(&names).push_next(&mut features);
+        }
         // SAFETY: `create` and all it points to live through the call; no allocation callbacks.
-        let raw = unsafe { entry.create_instance(&create, None) }
-            .map_err(failed("creating the Vulkan instance"))?;
+        let raw = unsafe { entry.create_instance(&create, None) }.map_err(failed(if validate {
+            "creating the Vulkan instance with the validation layer (Debian: vulkan-validationlayers)"
+        } else {
+            "creating the Vulkan instance"
+        }))?;
         let mut instance = Self { raw, messenger: None, _entry: entry };
         if validate {
             instance.messenger = Some(instance.listen()?);

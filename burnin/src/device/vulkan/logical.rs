@@ -17,7 +17,8 @@ pub(super) struct Logical {
     timestamp_bits: u32,
     timestamp_period: f32,
     memory: vk::PhysicalDeviceMemoryProperties,
-    instance: Arc<Instance>,
+    /// Destroyed after the device.
+    _instance: Arc<Instance>,
 }
 
 impl Logical {
@@ -40,18 +41,13 @@ impl Logical {
             timestamp_bits: if adapter.info.timestamps { adapter.timestamp_bits } else { 0 },
             timestamp_period: adapter.timestamp_period,
             memory: adapter.memory,
-            instance,
+            _instance: instance,
         })
     }
 
     /// The device's functions.
     pub(super) fn raw(&self) -> &ash::Device {
         &self.raw
-    }
-
-    /// The instance that it is of.
-    pub(super) fn instance(&self) -> &Instance {
-        &self.instance
     }
 
     pub(super) fn queue(&self) -> vk::Queue {

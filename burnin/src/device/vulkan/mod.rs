@@ -30,19 +30,28 @@ use submit::{Place, Submitter};
 
 /// Physical devices that Vulkan shows, in the order of their ids.
 pub fn list() -> Result<Vec<DeviceInfo>, DeviceError> {
-    let instance = Arc::new(Instance::new()?);
+    let instance = Instance::new(instance::validation_wished())?;
     Ok(adapter::all(&instance)?.into_iter().map(|adapter| adapter.info).collect())
 }
 
 /// Opens the device of this id.
 pub fn open(id: &DeviceId) -> Result<Vulkan, DeviceError> {
-    let instance = Arc::new(Instance::new()?);
+    open_in(Instance::new(instance::validation_wished())?, id)
+}
+
+/// Opens the device of this id with the validation layer on, which must be installed; see [`Vulkan::validation_messages`].
+pub fn open_validated(id: &DeviceId) -> Result<Vulkan, DeviceError> {
+    open_in(Instance::new(true)?, id)
+}
+
+fn open_in(instance: Instance, id: &DeviceId) -> Result<Vulkan, DeviceError> {
+    let instance = Arc::new(instance);
     let adapter = adapter::all(&instance)?
         .into_iter()
         .find(|adapter| adapter.info.id == *id)
         .ok_or_else(|| DeviceError::Missing { id: id.0.clone() })?;
     let info = adapter.info.clone();
-    let logical = Arc::new(Logical::new(instance, &adapter)?);
+    let logical = Arc::new(Logical::new(Arc::clone(&instance), &adapter)?);
     let live = Live {
         submitter: Submitter::new(Arc::clone(&logical))?,
         pipelines: Pipelines::new(Arc::clone(&logical))?,
@@ -50,7 +59,7 @@ pub fn open(id: &DeviceId) -> Result<Vulkan, DeviceError> {
         buffers: Vec::new(),
         logical,
     };
-    Ok(Vulkan { info, live: Some(live) })
+    Ok(Vulkan { info, live: Some(live), instance })
 }
 
 /// A Vulkan device that is open.
@@ -58,6 +67,8 @@ pub struct Vulkan {
     info: DeviceInfo,
     /// Absent after a hang or a loss.
     live: Option<Live>,
+    /// Outlives `live`, so that messages can be read after a loss.
+    instance: Arc<Instance>,
 }
 
 /// Fields in the order of destruction.
@@ -78,7 +89,13 @@ impl std::fmt::Debug for Vulkan {
 impl Vulkan {
     /// Messages of the validation layer so far; empty where it is off.
     pub fn validation_messages(&self) -> Vec<String> {
-        self.live.as_ref().map(|live| live.logical.instance().messages()).unwrap_or_default()
+        self.instance.messages()
+    }
+
+    /// Closes the device; all messages of the validation layer, those about what was left behind included.
+    pub fn close(mut self) -> Vec<String> {
+        drop(self.live.take());
+        self.validation_messages()
     }
 
     /// Runs `work`; after a hang or a loss the device is dead and what it holds is leaked on purpose.
@@ -111,6 +128,10 @@ impl Device for Vulkan {
     }
 
     fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
+        // Some drivers promise more memory than there is; the first use would then end the process.
+        if bytes > self.info.memory_bytes {
+            return Err(DeviceError::OutOfMemory { doing: "allocating a buffer", bytes });
+        }
         self.guarded(|live| {
             let memory = Memory::on_device(Arc::clone(&live.logical), bytes)?;
             live.submitter.zero(&memory, ZERO_DEADLINE)?;

@@ -42,6 +42,7 @@ pub(super) struct Pipeline {
 }
 
 /// Size of the push constants.
+#[expect(clippy::cast_possible_truncation, reason = "48")]
 pub(super) const PARAMS_BYTES: u32 = size_of::<Params>() as u32;
 
 impl Pipeline {

@@ -269,13 +269,14 @@ impl Submitter {
     }
 }
 
-/// What was written before is seen by what comes after, kernels, copies and the host alike.
+/// What was written before is seen by what comes after: copies and kernels, also those of the next submission (the fence
+/// between makes writes available, not visible), and the host where it is named.
 fn barrier(device: &ash::Device, commands: vk::CommandBuffer, after: vk::PipelineStageFlags) {
     let all = vk::AccessFlags::MEMORY_READ | vk::AccessFlags::MEMORY_WRITE;
     let barrier =
         [vk::MemoryBarrier::default().src_access_mask(vk::AccessFlags::MEMORY_WRITE).dst_access_mask(all)];
     let before = vk::PipelineStageFlags::COMPUTE_SHADER | vk::PipelineStageFlags::TRANSFER;
-    let after = after | vk::PipelineStageFlags::TRANSFER;
+    let after = after | before;
     // SAFETY: `commands` is recording, outside a render pass; the stages are ones of compute and transfer queues.
     unsafe {
         device.cmd_pipeline_barrier(commands, before, after, vk::DependencyFlags::empty(), &barrier, &[], &[])

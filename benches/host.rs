@@ -1,0 +1,108 @@
+//! What the host does beside the devices: expected answers, digests, reading and judging a report.
+//!
+//! `cargo bench -p benches --bench host`
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use kernels::fp32::Rounding;
+use kernels::{digest, fp32, mix, stream};
+use report::judge::{judge_bytes, summarize};
+use report::{
+    Canary, CheckResult, Coverage, Measurement, Mismatches, NodeFacts, Origin, Outcome, Plan, Planned,
+    Quantity, Report, SCHEMA, Sample, Seconds, Tool, Unit, Verdict, VerdictRecord,
+};
+
+fn expected_answers(c: &mut Criterion) {
+    let mut group = c.benchmark_group("expected answers");
+    let work = digest::Work { seed: 1, steps: 4096, workgroups: digest::CLASSES };
+    group.throughput(Throughput::Elements(work.cost().operations));
+    group.bench_function("digest: all classes, 4096 steps (OP)", |b| b.iter(|| black_box(work).expected()));
+    let work = fp32::Work { seed: 1, steps: 2048, workgroups: 1 };
+    group.throughput(Throughput::Elements(work.cost().operations));
+    for rounding in [Rounding::Fused, Rounding::Separate] {
+        group.bench_function(format!("fp32: 2048 steps, {rounding:?} (FLOP)"), |b| {
+            b.iter(|| black_box(work).expected(rounding));
+        });
+    }
+    group.throughput(Throughput::Elements(8192));
+    group.bench_function("stream: sums of 8192 workgroups", |b| {
+        b.iter(|| (0..8192).map(stream::expected_sum).fold(0, u32::wrapping_add));
+    });
+    group.finish();
+}
+
+fn digests(c: &mut Criterion) {
+    let words: Vec<u32> = (0..1 << 16).map(mix::mix32).collect();
+    let mut group = c.benchmark_group("digest64");
+    group.throughput(Throughput::BytesDecimal(words.len() as u64 * 4));
+    group.bench_function("256 KiB", |b| b.iter(|| mix::digest64(black_box(&words).iter().copied())));
+    group.finish();
+}
+
+fn reports(c: &mut Criterion) {
+    let json = serde_json::to_vec(&healthy()).expect("a report is JSON");
+    let record = judge_bytes(&json);
+    assert_eq!(record.verdict, Verdict::Healthy, "{:#?}", record.findings);
+    let mut group = c.benchmark_group("report");
+    group.throughput(Throughput::Bytes(json.len() as u64));
+    group.bench_function("read", |b| b.iter(|| Report::from_json(black_box(&json))));
+    group.bench_function("read and judge", |b| b.iter(|| judge_bytes(black_box(&json))));
+    group.finish();
+}
+
+/// A whole report of the software plan with all the evidence that it asks for.
+fn healthy() -> Report {
+    let plan = Plan::built_in("quick-software").expect("a built-in plan");
+    let devices = vec![burnin::device::cpu::info()];
+    let planned: Vec<_> =
+        plan.expand(&devices).map(|(check, subject)| Planned { check: check.id.clone(), subject }).collect();
+    let results = plan.expand(&devices).map(|(check, subject)| CheckResult {
+        coverage: check
+            .floors
+            .iter()
+            .map(|floor| Coverage { quantity: floor.quantity.clone(), achieved: floor.min })
+            .collect(),
+        canary: check.canary.then_some(Canary { planted: 2, found: 2, strays: 0 }),
+        mismatches: check.exact.then(Mismatches::default),
+        measurements: check.limits.iter().map(|limit| measurement(&limit.metric)).collect(),
+        ..CheckResult::without_evidence(check.id.clone(), subject, Outcome::Pass, None)
+    });
+    let results = results.collect();
+    Report {
+        schema: SCHEMA.to_owned(),
+        run_id: "0".repeat(32),
+        tool: Tool { version: "0".to_owned(), kernels_digest: "0".repeat(64) },
+        origin: Origin::Measured,
+        started_at: "2026-01-01T00:00:00Z".parse().expect("a time"),
+        completed_at: Some("2026-01-01T00:01:00Z".parse().expect("a time")),
+        verdict: VerdictRecord { verdict: Verdict::Healthy, findings: Vec::new() },
+        plan_digest: plan.digest(),
+        plan,
+        devices,
+        planned,
+        results,
+        node: NodeFacts::default(),
+    }
+}
+
+/// Thirty windows of 10^12 in 0.1 s.
+fn measurement(metric: &str) -> Measurement {
+    let number = |value| Quantity::new(value).expect("a quantity");
+    let second: Seconds = number(0.1);
+    let samples = vec![Sample { work: number(1e12), device_s: Some(second), host_s: second }; 30];
+    let (median, worst) = summarize(&samples).expect("windows");
+    let method = "made up".to_owned();
+    Measurement { metric: metric.to_owned(), unit: Unit::BytesPerS, median, worst, method, samples }
+}
+
+criterion_group! {
+    name = host;
+    config = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_secs(1));
+    targets = expected_answers, digests, reports
+}
+criterion_main!(host);

@@ -1,0 +1,185 @@
+//! How fast each kernel is on every device at hand, by the device's own clock where it has one.
+//!
+//! `cargo bench -p benches --bench kernels`, with `-- vulkan` for one backend. The `cpu` backend runs the references: they
+//! are the answers, not competitors. A figure whose answers were wrong is not printed: the program ends first.
+
+use std::time::Duration;
+
+use burnin::device::{self, Buffer, Device, Dispatch, Elapsed};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use kernels::fp32::Rounding;
+use kernels::pattern::{ERROR_WORDS, Errors, Op, Pattern, QUADS_PER_WORKGROUP};
+use kernels::{Cost, SelfFault, WORKGROUP_SIZE, digest, fp32, mix, pattern, stream};
+use report::{Backend, Bytes, DeviceKind};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Bytes of each buffer that is streamed: beyond any cache of a processor, within every device's binding.
+const MEMORY: Bytes = Bytes::mib(64);
+
+/// A device with what the kernels need.
+struct Bench {
+    device: Box<dyn Device>,
+    name: String,
+    memory: [Buffer; 2],
+    /// Results of all kernels: one word for each invocation, or records of errors.
+    results: Buffer,
+    /// Results of workgroups.
+    groups: Buffer,
+    /// Workgroups of an arithmetic kernel.
+    workgroups: u32,
+}
+
+fn at_hand() -> Vec<Bench> {
+    let backends = [Backend::Vulkan, Backend::Portable, Backend::Cpu];
+    let devices = backends.into_iter().flat_map(|backend| {
+        let listed = device::list(backend).unwrap_or_else(|error| {
+            eprintln!("left out: {backend}: {error}");
+            Vec::new()
+        });
+        listed.into_iter().map(move |info| device::open(backend, &info.id).expect("opening a listed device"))
+    });
+    devices.map(Bench::new).collect()
+}
+
+impl Bench {
+    fn new(mut device: Box<dyn Device>) -> Self {
+        let info = device.info();
+        let name = format!("{} {}", info.backend, info.id);
+        eprintln!("{name}: {}, {}", info.name, info.driver);
+        let workgroups = match (info.backend, &info.kind) {
+            // The references compute the work of like workgroups once; of one workgroup there is nothing to save.
+            (Backend::Cpu, _) => 1,
+            (_, DeviceKind::Cpu) => 256,
+            _ => 16_384,
+        };
+        let mut allocate = |bytes| device.allocate(bytes).expect("a device with 200 MiB");
+        let memory = [allocate(MEMORY), allocate(MEMORY)];
+        let results = allocate(Bytes(u64::from(workgroups * WORKGROUP_SIZE) * 4 + ERROR_WORDS as u64 * 4));
+        let groups = allocate(Bytes::mib(1));
+        Self { device, name, memory, results, groups, workgroups }
+    }
+
+    fn run(&mut self, dispatch: &Dispatch<'_>) -> Elapsed {
+        self.device.dispatch(dispatch, DEADLINE).expect("a dispatch")
+    }
+
+    fn read<const WORDS: usize>(&mut self, buffer: Buffer) -> [u32; WORDS] {
+        let mut words = [0; WORDS];
+        self.device.read_back(buffer, 0, &mut words, DEADLINE).expect("reading results");
+        words
+    }
+}
+
+/// Measures one dispatch, which [`Bench::run`] has run once before: compilation is over.
+fn measure(c: &mut Criterion, group: &str, bench: &mut Bench, dispatch: &Dispatch<'_>, cost: Cost) {
+    bench.run(dispatch);
+    let mut group = c.benchmark_group(group);
+    group.throughput(match cost {
+        Cost { operations: 0, bytes } => Throughput::BytesDecimal(bytes),
+        Cost { operations, .. } => Throughput::Elements(operations),
+    });
+    group.bench_function(BenchmarkId::from_parameter(&bench.name), |b| {
+        b.iter_custom(|iterations| {
+            (0..iterations)
+                .map(|_| {
+                    let elapsed = bench.run(dispatch);
+                    elapsed.device.unwrap_or(elapsed.host)
+                })
+                .sum()
+        });
+    });
+    group.finish();
+}
+
+fn arithmetic(c: &mut Criterion, bench: &mut Bench) {
+    let (seed, workgroups) = (0xbe4c, bench.workgroups);
+    let buffers = [bench.results, bench.groups];
+    let mut of = |kernel, params, cost, c: &mut Criterion, group: &str| {
+        measure(
+            c,
+            group,
+            bench,
+            &Dispatch { kernel, buffers: &buffers, params, workgroups, repeat: 1 },
+            cost,
+        );
+        let mut lanes = vec![0; (workgroups * WORKGROUP_SIZE) as usize];
+        bench.device.read_back(buffers[0], 0, &mut lanes, DEADLINE).expect("reading results");
+        mix::digest64(lanes)
+    };
+    let work = fp32::Work { seed, steps: 2048, workgroups };
+    let found = of(&fp32::KERNEL, work.params(SelfFault::None), work.cost(), c, "fp32 (FLOP)");
+    let right = [Rounding::Fused, Rounding::Separate].map(|way| work.expected(way).digest(workgroups));
+    assert!(right.contains(&found), "wrong fp32 answers");
+    let work = digest::Work { seed, steps: 8192, workgroups };
+    let found = of(&digest::KERNEL, work.params(SelfFault::None), work.cost(), c, "integer (OP)");
+    assert_eq!(found, work.expected().digest(workgroups), "wrong integer answers");
+}
+
+fn patterns(c: &mut Criterion, bench: &mut Bench) {
+    let buffers = [bench.memory[0], bench.results];
+    bench.device.upload(buffers[1], 0, &[0; ERROR_WORDS], DEADLINE).expect("clearing the records");
+    // The stream's own pattern, so that what is verified here is there to be streamed afterwards.
+    for (op, group) in [(Op::Write, "pattern write"), (Op::Verify, "pattern verify")] {
+        let work = pattern::Work { op, pattern: stream::PATTERN, base_word: 0, quads: quads() };
+        let (params, workgroups) = (work.params(), work.workgroups());
+        let dispatch =
+            Dispatch { kernel: &pattern::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 };
+        measure(c, group, bench, &dispatch, work.cost());
+    }
+    let errors = Errors::from_words(&bench.read::<ERROR_WORDS>(buffers[1]));
+    assert_eq!(errors.count, 0, "{errors:?}");
+}
+
+fn streams(c: &mut Criterion, bench: &mut Bench) {
+    let buffers = [bench.memory[0], bench.memory[1], bench.groups];
+    fill(bench);
+    let ops = [
+        (stream::Op::Read, "stream read"),
+        (stream::Op::Write, "stream write"),
+        (stream::Op::Copy, "stream copy"),
+    ];
+    for (op, group) in ops {
+        let work = stream::Work { op, quads: quads() };
+        let (params, workgroups) = (work.params(), work.workgroups());
+        let dispatch = Dispatch { kernel: &stream::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 };
+        measure(c, group, bench, &dispatch, work.cost());
+    }
+    let [_, first, second] = bench.read(buffers[2]);
+    assert_eq!([first, second], [0, 1].map(stream::expected_sum), "wrong sums");
+    let words: [u32; 64] = bench.read(buffers[1]);
+    assert!((0..).zip(words).all(|(n, word)| word == stream::PATTERN.value(n)), "wrong copy");
+}
+
+/// Writes what the stream reads; a filter may have left the patterns out.
+fn fill(bench: &mut Bench) {
+    let work =
+        pattern::Work { op: Op::Write, pattern: Pattern::own_address(0), base_word: 0, quads: quads() };
+    let buffers = [bench.memory[0], bench.results];
+    let (params, workgroups) = (work.params(), work.workgroups());
+    bench.run(&Dispatch { kernel: &pattern::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 });
+}
+
+fn quads() -> u32 {
+    let quads = u32::try_from(MEMORY.0 / 16).expect("64 MiB");
+    assert_eq!(quads % QUADS_PER_WORKGROUP, 0);
+    quads
+}
+
+fn every_device(c: &mut Criterion) {
+    for mut bench in at_hand() {
+        arithmetic(c, &mut bench);
+        patterns(c, &mut bench);
+        streams(c, &mut bench);
+    }
+}
+
+criterion_group! {
+    name = kernels_of_every_device;
+    config = Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(200))
+        .measurement_time(Duration::from_secs(1));
+    targets = every_device
+}
+criterion_main!(kernels_of_every_device);

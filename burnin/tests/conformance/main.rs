@@ -1,0 +1,71 @@
+//! What every device must do, run on each backend: one test for each pair, so that each has a process of its own.
+//!
+//! Needs a Vulkan device and the validation layer and fails without them; on Debian a software device is
+//! `mesa-vulkan-drivers` and the layer is `vulkan-validationlayers`. The layer is on in every Vulkan test, and a message
+//! from it fails the test.
+
+#![expect(clippy::unwrap_used, reason = "a test ends there; clippy sees only functions marked `#[test]`")]
+
+mod subject;
+mod buffers;
+mod kernels_agree;
+mod time;
+mod errors;
+
+use subject::Subject;
+
+/// One test for each property, on one subject.
+macro_rules! suite {
+    ($name:ident, $subject:ty, $($module:ident::$property:ident),+ $(,)?) => {
+        mod $name {
+            $(
+                #[test]
+                fn $property() {
+                    crate::on::<$subject>(crate::$module::$property);
+                }
+            )+
+        }
+    };
+}
+
+/// Every property, on each subject.
+macro_rules! conformance {
+    ($($name:ident: $subject:ty),+ $(,)?) => {
+        $(suite! {
+            $name, $subject,
+            buffers::new_buffers_are_zero,
+            buffers::words_come_back_at_odd_offsets_and_across_the_staging_size,
+            buffers::a_buffer_given_back_can_be_had_again_a_hundred_times,
+            buffers::more_than_the_memory_is_refused_and_the_device_goes_on,
+            kernels_agree::the_digest_kernel_equals_its_reference,
+            kernels_agree::the_fp32_kernel_rounds_one_way_throughout,
+            kernels_agree::the_pattern_kernel_equals_its_reference,
+            kernels_agree::the_stream_kernel_equals_its_reference,
+            kernels_agree::more_mismatches_than_records_are_all_counted,
+            kernels_agree::every_dispatch_has_its_own_parameters,
+            kernels_agree::repeated_dispatches_see_what_the_one_before_wrote,
+            time::host_and_device_time_agree,
+            errors::a_passed_deadline_kills_the_device_and_dropping_it_returns_at_once,
+            errors::a_listed_device_is_what_it_was_listed_as,
+        })+
+    };
+}
+
+conformance! {
+    vulkan: crate::subject::ValidatedVulkan,
+    cpu: crate::subject::Reference,
+    faulty: crate::subject::FaultAtRest,
+}
+#[cfg(feature = "portable")]
+conformance! {
+    portable: crate::subject::Wgpu,
+}
+
+/// Runs a property on a device that is opened before and looked at after.
+fn on<S: Subject>(property: fn(&mut Option<S::Device>)) {
+    let mut device = Some(S::open());
+    property(&mut device);
+    if let Some(device) = device {
+        S::close(device);
+    }
+}
