@@ -73,8 +73,10 @@ impl fmt::Display for Fault {
 pub const FLIPPED: (u32, u32) = (10_007, 1 << 21);
 /// The bits that [`Fault::WrongWord`] flips in word [`FLIPPED`]`.0 % 64` of the results.
 pub const WRONG_BITS: u32 = 0x0000_8100;
-/// Which dispatch of its kind is hit, counted from 0: late enough that calibration and canaries are over.
+/// Which chain dispatch is hit, counted from 0: late enough that the canonical one is over.
 const HIT: u32 = 3;
+/// Which comparison of memory is hit: the first that is not of a canary.
+const HIT_MEMORY: u32 = 0;
 /// How much slower, and for how many dispatches.
 const SLOW: (u32, u32) = (20, 4);
 /// Which FP32 dispatch is the first slow one: after calibration, within the windows.
@@ -87,6 +89,8 @@ pub struct Faulty<D> {
     fault: Fault,
     /// Dispatches so far, by the kernel's name, canaries left out.
     seen: std::collections::HashMap<&'static str, u32>,
+    /// Did a check plant a fault of its own in memory just before?
+    canary: bool,
     /// A tile of earlier results.
     stale: Option<Vec<u32>>,
     fired: u32,
@@ -98,7 +102,7 @@ const TILE: usize = kernels::WORKGROUP_SIZE as usize;
 impl<D: Device> Faulty<D> {
     /// Plants the fault.
     pub fn new(inner: D, fault: Fault) -> Self {
-        Self { inner, fault, seen: std::collections::HashMap::new(), stale: None, fired: 0 }
+        Self { inner, fault, seen: std::collections::HashMap::new(), canary: false, stale: None, fired: 0 }
     }
 
     /// How often the fault was put in: a drill whose fault did not arrive proves nothing.
@@ -111,7 +115,7 @@ impl<D: Device> Faulty<D> {
         let name = dispatch.kernel.name;
         let planted = match name {
             "digest" | "fp32" => dispatch.params[2] != 0,
-            "pattern" => dispatch.params[0] == 0 || dispatch.params[0] == 3,
+            "pattern" => self.serves_canary(dispatch.params[0]),
             _ => false,
         };
         if planted {
@@ -120,6 +124,13 @@ impl<D: Device> Faulty<D> {
         let seen = self.seen.entry(name).or_default();
         *seen += 1;
         Some(*seen - 1)
+    }
+
+    /// Writes, flips, and the comparison that should find a flip: hit there, the fault would be a stray of the canary.
+    fn serves_canary(&mut self, op: u32) -> bool {
+        let [write, flip] = [0, 3];
+        let after_flip = std::mem::replace(&mut self.canary, op == flip);
+        op == write || op == flip || after_flip
     }
 
     fn flip(&mut self, buffer: Buffer, errors: Buffer, word: u32, mask: u32) -> Result<(), DeviceError> {
@@ -150,7 +161,9 @@ impl<D: Device> Faulty<D> {
         let buffers = [self.inner.allocate(Bytes(lanes * 4))?, self.inner.allocate(Bytes((lanes + 1) * 4))?];
         let extra = Dispatch { buffers: &buffers, repeat: dispatch.repeat * (SLOW.0 - 1), ..*dispatch };
         let more = self.inner.dispatch(&extra, deadline * SLOW.0);
-        buffers.map(|buffer| self.inner.free(buffer));
+        for buffer in buffers {
+            self.inner.free(buffer);
+        }
         let more = more?;
         let device = right.device.zip(more.device).map(|(right, more)| right + more);
         Ok(Elapsed { device, host: right.host + more.host })
@@ -196,7 +209,7 @@ impl<D: Device> Device for Faulty<D> {
         let Some(seen) = self.count(dispatch) else { return self.inner.dispatch(dispatch, deadline) };
         let hit = seen == HIT;
         match (self.fault, dispatch.kernel.name) {
-            (Fault::FlippedBit, "pattern") if hit => {
+            (Fault::FlippedBit, "pattern") if seen == HIT_MEMORY => {
                 self.flip(dispatch.buffers[0], dispatch.buffers[1], FLIPPED.0, FLIPPED.1)?;
                 self.inner.dispatch(dispatch, deadline)
             }
@@ -231,7 +244,10 @@ impl<D: Device> Device for Faulty<D> {
                 // What a driver that waits in the kernel looks like from outside: it ignores every deadline.
                 std::thread::park();
             },
-            (Fault::LostDevice, "fp32") if hit => Err(DeviceError::Lost { doing: "running a kernel" }),
+            (Fault::LostDevice, "fp32") if hit => {
+                self.fired += 1;
+                Err(DeviceError::Lost { doing: "running a kernel" })
+            }
             (Fault::CrashedWorker, "fp32") if hit => std::process::abort(),
             _ => self.inner.dispatch(dispatch, deadline),
         }
