@@ -162,6 +162,15 @@ pub struct Process {
 }
 
 impl Process {
+    /// Sends it a signal.
+    ///
+    /// # Panics
+    /// If it is not there any more.
+    pub fn signal(self, signal: Signal) {
+        let sent = Pid::from_raw(self.id).map(|pid| kill_process(pid, signal));
+        assert!(matches!(sent, Some(Ok(()))), "signalling {}: {sent:?}", self.id);
+    }
+
     /// Waits until it is over (gone, or a zombie that nobody has reaped yet).
     ///
     /// # Panics
