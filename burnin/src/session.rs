@@ -166,3 +166,86 @@ pub fn operations(cost: Cost) -> u64 {
 pub fn coverage(quantity: &str, achieved: f64) -> Coverage {
     Coverage { quantity: quantity.to_owned(), achieved: Quantity::new(achieved).unwrap_or_default() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::MonotonicClock;
+    use crate::device::cpu::Cpu;
+    use report::Plan;
+
+    fn elapsed(device_ms: Option<u64>, host_ms: u64) -> Elapsed {
+        Elapsed { device: device_ms.map(Duration::from_millis), host: Duration::from_millis(host_ms) }
+    }
+
+    fn planned(change: impl FnOnce(&mut PlannedCheck)) -> PlannedCheck {
+        let plan = Plan::built_in("quick-software").unwrap();
+        let mut planned = plan.check(&"stream".try_into().unwrap()).unwrap().clone();
+        change(&mut planned);
+        planned
+    }
+
+    fn with<T>(
+        planned: &PlannedCheck,
+        host_available: Option<Bytes>,
+        act: impl FnOnce(&mut Session<'_>) -> T,
+    ) -> T {
+        let mut device = Cpu::new();
+        let clock = MonotonicClock::start();
+        let mut progress = |share: f64| assert!((0.0..=1.0).contains(&share), "{share}");
+        act(&mut Session {
+            device: &mut device,
+            clock: &clock,
+            planned,
+            host_available,
+            progress: &mut progress,
+        })
+    }
+
+    #[test]
+    fn repeats_fill_a_window_by_the_clock_of_the_device_where_there_is_one() {
+        assert_eq!(repeats(elapsed(Some(10), 1)), 10);
+        assert_eq!(repeats(elapsed(None, 30)), 4);
+        assert_eq!(repeats(elapsed(None, 5000)), 1);
+        assert_eq!(repeats(elapsed(Some(0), 0)), 10_000);
+    }
+
+    #[test]
+    fn it_measures_until_the_time_is_over_and_the_windows_are_enough() {
+        let count = |measure_s: f64, share: f64, window_ms: u64| {
+            let planned = planned(|p| p.measure_s = Quantity::new(measure_s).unwrap());
+            let windows = with(&planned, None, |session| {
+                session.measure(share, |_, _| Ok(sample(1, 1, elapsed(None, window_ms))))
+            });
+            windows.unwrap().len()
+        };
+        assert_eq!(count(3.0, 1.0, 100), 30);
+        assert_eq!(count(3.0, 0.5, 100), 15);
+        assert_eq!(count(3.0, 1.0, 1000), 8, "the limits ask for 8");
+        assert_eq!(count(0.0, 1.0, 0), 8);
+    }
+
+    #[test]
+    fn an_error_of_a_window_ends_the_measurement() {
+        let lost = DeviceError::Lost { doing: "running a kernel" };
+        let found = with(&planned(|_| ()), None, |session| session.measure(1.0, |_, _| Err(lost.clone())));
+        assert_eq!(found, Err(lost));
+    }
+
+    #[test]
+    fn memory_is_a_share_of_the_device_bounded_by_plan_and_host() {
+        let target = |fraction: f64, max: Bytes, available: Option<Bytes>| {
+            let planned = planned(|p| {
+                p.memory_fraction = Quantity::new(fraction).unwrap();
+                p.memory_max_bytes = max;
+            });
+            with(&planned, available, |session| session.memory_target())
+        };
+        // The reference device has 1 GiB.
+        assert_eq!(target(0.5, Bytes(0), None), Bytes::mib(512));
+        assert_eq!(target(7.0, Bytes(0), None), Bytes::mib(1024));
+        assert_eq!(target(0.5, Bytes::mib(64), None), Bytes::mib(64));
+        assert_eq!(target(0.5, Bytes(0), Some(Bytes::mib(400))), Bytes::mib(100));
+        assert_eq!(target(0.0, Bytes(0), None), Bytes(0));
+    }
+}
