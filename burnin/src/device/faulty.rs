@@ -150,7 +150,9 @@ impl<D: Device> Faulty<D> {
         let buffers = [self.inner.allocate(Bytes(lanes * 4))?, self.inner.allocate(Bytes((lanes + 1) * 4))?];
         let extra = Dispatch { buffers: &buffers, repeat: dispatch.repeat * (SLOW.0 - 1), ..*dispatch };
         let more = self.inner.dispatch(&extra, deadline * SLOW.0);
-        buffers.map(|buffer| self.inner.free(buffer));
+        for buffer in buffers {
+            self.inner.free(buffer);
+        }
         let more = more?;
         let device = right.device.zip(more.device).map(|(right, more)| right + more);
         Ok(Elapsed { device, host: right.host + more.host })
