@@ -10,14 +10,12 @@
 
 pub mod clock;
 pub mod files;
-
+pub mod ca;
+pub mod refusal;
+pub mod limits;
 pub mod token;
 pub mod identity;
 pub mod lifecycle;
-pub mod refusal;
-pub mod limits;
-pub mod store;
-
-pub mod api;
-pub mod ca;
 pub mod serve;
+pub mod api;
+pub mod store;

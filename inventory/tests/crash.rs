@@ -28,6 +28,14 @@ use support::{Client, Node};
 const CLIENTS: usize = 4;
 const REPORTS_PER_NODE: u64 = 3;
 
+/// What all clients share.
+#[derive(Default)]
+struct Shared {
+    tokens: Mutex<Vec<String>>,
+    oracle: Mutex<Oracle>,
+    stop: AtomicBool,
+}
+
 /// What clients were told, in the order in which each was told.
 #[derive(Default)]
 struct Oracle {
@@ -66,14 +74,14 @@ impl Machine {
     }
 
     /// Sends the request that is due; `false` if there was no acknowledgement.
-    fn step(&mut self, client: &Client, tokens: &Mutex<Vec<String>>, oracle: &Mutex<Oracle>) -> bool {
+    fn step(&mut self, client: &Client, shared: &Shared) -> bool {
         self.tries += 1;
         let again = self.tries > 1;
         let Some(session) = self.session.clone() else {
-            let token = self.token.get_or_insert_with(|| tokens.lock().unwrap().pop().unwrap());
+            let token = self.token.get_or_insert_with(|| shared.tokens.lock().unwrap().pop().unwrap());
             let Ok(answer) = client.try_enrol(&self.node, token) else { return false };
             let Some(session) = acknowledged(answer) else { return false };
-            let mut oracle = oracle.lock().unwrap();
+            let mut oracle = shared.oracle.lock().unwrap();
             oracle.resent += usize::from(again);
             oracle.enrolled.push((session.clone(), self.node.clone()));
             self.session = Some(session);
@@ -92,7 +100,7 @@ impl Machine {
         assert!(again || !ack.duplicate, "a report that was sent once is called a duplicate");
         assert!(ack.revision > self.revision, "revisions of one node rise");
         self.revision = ack.revision;
-        let mut oracle = oracle.lock().unwrap();
+        let mut oracle = shared.oracle.lock().unwrap();
         oracle.resent += usize::from(again);
         oracle.found_stored += usize::from(ack.duplicate);
         oracle.reported.push((session, self.sequence, ack));
@@ -145,20 +153,19 @@ impl Process {
     }
 }
 
-/// Runs all clients until `stop`; each acknowledgement is announced.
+/// Runs all clients until they are told to stop; each acknowledgement is announced.
 fn load(
     machines: &mut [Machine],
     client: &Client,
-    (tokens, oracle): (&Mutex<Vec<String>>, &Mutex<Oracle>),
-    stop: &AtomicBool,
+    shared: &Shared,
     announce: Sender<()>,
-    body: impl FnOnce(),
+    meanwhile: impl FnOnce(),
 ) {
     std::thread::scope(|scope| {
         for machine in machines {
             let announce = announce.clone();
             scope.spawn(move || {
-                while !stop.load(Ordering::Relaxed) && machine.step(client, tokens, oracle) {
+                while !shared.stop.load(Ordering::Relaxed) && machine.step(client, shared) {
                     let _ = announce.send(());
                     if machine.is_done() {
                         *machine = Machine::new();
@@ -167,8 +174,18 @@ fn load(
             });
         }
         drop(announce);
-        body();
+        meanwhile();
     });
+}
+
+/// More tokens when few are left, made while the server runs.
+fn refill(tokens: &Mutex<Vec<String>>, database: &Path) {
+    let mut tokens = tokens.lock().unwrap();
+    if tokens.len() < 100 {
+        let ttl = SignedDuration::from_hours(1);
+        let issued = inventory::store::issue(database, &SystemClock, "quick-software", ttl, 400).unwrap();
+        tokens.extend(issued.into_iter().map(|token| token.token));
+    }
 }
 
 #[test]
@@ -177,25 +194,20 @@ fn nothing_acknowledged_is_lost_and_nothing_is_stored_twice_over_kills() {
     let temporary = tempfile::tempdir().unwrap();
     let data = temporary.path().join("inventory");
     let database = DataDir::create(&data).unwrap().database();
-    let (tokens, oracle) = (Mutex::new(Vec::new()), Mutex::new(Oracle::default()));
+    let shared = Shared::default();
     let mut machines: Vec<_> = (0..CLIENTS).map(|_| Machine::new()).collect();
     let begun = Instant::now();
     for cycle in 0..cycles {
         let mut server = Process::start(&data);
-        if tokens.lock().unwrap().len() < 100 {
-            let ttl = SignedDuration::from_hours(1);
-            let issued =
-                inventory::store::issue(&database, &SystemClock, "quick-software", ttl, 400).unwrap();
-            tokens.lock().unwrap().extend(issued.into_iter().map(|token| token.token));
-        }
+        refill(&shared.tokens, &database);
         let client = server.client();
-        let stop = AtomicBool::new(false);
+        shared.stop.store(false, Ordering::Relaxed);
         let (announce, announced) = channel();
         // From 1 to 16 acknowledgements, then the kill, while other requests are in every stage.
         let kill_after = 1 + (cycle * 7) % 16;
-        load(&mut machines, &client, (&tokens, &oracle), &stop, announce, || {
+        load(&mut machines, &client, &shared, announce, || {
             let count = announced.iter().take(kill_after).count();
-            stop.store(true, Ordering::Relaxed);
+            shared.stop.store(true, Ordering::Relaxed);
             server.kill();
             assert_eq!(count, kill_after, "the clients gave up before the kill");
         });
@@ -205,11 +217,11 @@ fn nothing_acknowledged_is_lost_and_nothing_is_stored_twice_over_kills() {
     let client = server.client();
     for machine in &mut machines {
         while machine.pending.is_some() || (machine.token.is_some() && machine.session.is_none()) {
-            assert!(machine.step(&client, &tokens, &oracle));
+            assert!(machine.step(&client, &shared));
         }
     }
     server.kill();
-    let oracle = oracle.into_inner().unwrap();
+    let oracle = shared.oracle.into_inner().unwrap();
     verify(&database, &oracle);
     println!(
         "{cycles} kills in {:.1} s: {} enrolments and {} reports acknowledged, {} requests sent again, of which {} reports were stored already; 0 lost, 0 twice",

@@ -212,8 +212,9 @@ fn move_node(
 ) -> rusqlite::Result<()> {
     let judged = format!("verdict {}", report.verdict.verdict);
     let mut from = start;
-    for to in way {
-        let cause = if is_judged(*to) { judged.as_str() } else { "report accepted" };
+    for (left, to) in (0..way.len()).rev().zip(way) {
+        // The verdict decides where the way ends, not that it is gone.
+        let cause = if left == 0 { judged.as_str() } else { "report accepted" };
         tx.step(&Step {
             node_id: &report.node_id,
             from: Some(from),
@@ -226,11 +227,6 @@ fn move_node(
         from = *to;
     }
     Ok(())
-}
-
-/// Does the verdict explain why a node is in this state?
-fn is_judged(state: State) -> bool {
-    matches!(state, State::Validating | State::Available | State::Allocated | State::Failed)
 }
 
 /// What keeps the node from better, in one line.

@@ -135,13 +135,12 @@ pub fn healthy_report(boot_id: &str) -> Report {
         })
         .collect();
     let started_at: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
-    let mut facts = NodeFacts::default();
-    facts.linux = Some(report::node::Linux {
+    let linux = report::node::Linux {
         release: "6.12.107-amd64".to_owned(),
         architecture: "x86_64".to_owned(),
         boot_id: boot_id.to_owned(),
         hostname: None,
-    });
+    };
     Report {
         schema: SCHEMA.to_owned(),
         run_id: HEXLOWER.encode(&random::<16>()),
@@ -158,7 +157,7 @@ pub fn healthy_report(boot_id: &str) -> Report {
         plan,
         devices,
         results,
-        node: facts,
+        node: NodeFacts { linux: Some(linux), ..NodeFacts::default() },
     }
 }
 
