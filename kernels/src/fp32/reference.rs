@@ -22,8 +22,9 @@ pub(super) fn start(seed: u32, lane: u32) -> Chains {
         let number = lane * CHAINS + chain as u32;
         let bits = mix32(number.wrapping_mul(GOLDEN) ^ seed) & 0x003f_ffff;
         #[expect(clippy::cast_precision_loss, reason = "22 bits fit the 24 of the mantissa")]
-        let unit = bits as f32 / 4_194_304.0;
-        // One rounding at most, in the addition; 3.0 * unit has 24 bits and is exact.
+        // Times 2^-22, not divided by 2^22: Vulkan lets a division be off by 2.5 ULP.
+        let unit = bits as f32 * 2.384_185_8e-7;
+        // Exact: 3.0 * unit has 24 bits, and so has the difference.
         unit * 3.0 - 1.5
     })
 }
