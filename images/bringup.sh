@@ -21,7 +21,7 @@ plan=quick-software
 umask 077
 "$programs/inventory" token --data "$data" --plan "$plan" >"$state/token"
 code=0
-"$programs/node-init" register --inventory "https://$(cat "$data/endpoint")" --ca "$data/ca.pem" \
+"$programs/node-init" register --inventory "https://$(cat "$data/endpoint")" --ca "$data/tls/ca.pem" \
     --token-file "$state/token" --burnin "$programs/burnin" --state "$state/node" --give-up-after 60 || code=$?
 
 echo
