@@ -116,12 +116,13 @@ fn arithmetic(c: &mut Criterion, bench: &mut Bench) {
         mix::digest64(lanes)
     };
     let work = fp32::Work { seed, steps: 2048, workgroups };
-    let found = of(&fp32::KERNEL, work.params(SelfFault::None), work.cost(), c, "fp32 (FLOP)");
-    let right = [Rounding::Fused, Rounding::Separate].map(|way| work.expected(way).digest(workgroups));
+    let found = of(&fp32::KERNEL, work.params(SelfFault::None), fp32::cost(&work), c, "fp32 (FLOP)");
+    let right =
+        [Rounding::Fused, Rounding::Separate].map(|way| fp32::expected(&work, way).digest(workgroups));
     assert!(right.contains(&found), "wrong fp32 answers");
     let work = digest::Work { seed, steps: 8192, workgroups };
-    let found = of(&digest::KERNEL, work.params(SelfFault::None), work.cost(), c, "integer (OP)");
-    assert_eq!(found, work.expected().digest(workgroups), "wrong integer answers");
+    let found = of(&digest::KERNEL, work.params(SelfFault::None), digest::cost(&work), c, "integer (OP)");
+    assert_eq!(found, digest::expected(&work).digest(workgroups), "wrong integer answers");
 }
 
 fn patterns(c: &mut Criterion, bench: &mut Bench) {

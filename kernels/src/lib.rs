@@ -9,6 +9,7 @@
 
 pub mod cost;
 pub mod mix;
+pub mod chain;
 pub mod digest;
 pub mod fp32;
 pub mod pattern;

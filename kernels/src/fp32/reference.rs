@@ -1,7 +1,8 @@
 //! The FP32 kernel on the processor.
 
-use crate::mix::{GOLDEN, mix32, stamp};
-use crate::{Params, SelfFault, WORKGROUP_SIZE};
+use crate::chain;
+use crate::mix::{GOLDEN, mix32};
+use crate::{Params, SelfFault};
 
 use super::{CHAINS, Rounding};
 
@@ -54,22 +55,12 @@ pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
 
 /// Runs the kernel as a device that rounds so.
 pub fn run_rounded(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32, rounding: Rounding) {
-    let [lanes, groups] = buffers else {
-        panic!("the fp32 kernel binds two buffers, {} are bound", buffers.len())
-    };
     let [seed, count, ..] = *params;
-    // Every chain of every workgroup is computed, as a device does: a rate of this device is a rate of work done.
-    for workgroup in 0..workgroups {
-        let total = &mut groups[1 + workgroup as usize];
-        for lane in 0..WORKGROUP_SIZE {
-            let mut chains = start(seed, lane);
-            steps(&mut chains, count / 2, rounding);
-            chains[0] = f32::from_bits(SelfFault::apply(params, workgroup, lane, chains[0].to_bits()));
-            steps(&mut chains, count / 2, rounding);
-            let word = mix32(fold(&chains) ^ stamp(seed, workgroup));
-            lanes[(workgroup * WORKGROUP_SIZE + lane) as usize] = word;
-            *total = total.wrapping_add(mix32(word.wrapping_add(lane.wrapping_mul(GOLDEN))));
-        }
-        groups[0] = groups[0].wrapping_add(1);
-    }
+    chain::run(buffers, seed, workgroups, |workgroup, lane| {
+        let mut chains = start(seed, lane);
+        steps(&mut chains, count / 2, rounding);
+        chains[0] = f32::from_bits(SelfFault::apply(params, workgroup, lane, chains[0].to_bits()));
+        steps(&mut chains, count / 2, rounding);
+        fold(&chains)
+    });
 }
