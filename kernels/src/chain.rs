@@ -5,6 +5,8 @@
 //! completed workgroups, to word 1+n each run of workgroup n adds its sum, so that with repeated dispatches it carries
 //! them all.
 
+use std::ops::Range;
+
 use crate::mix::{GOLDEN, digest64, mix32, stamp};
 use crate::{Params, SelfFault, WORKGROUP_SIZE};
 
@@ -78,11 +80,16 @@ pub fn share(lane: u32, word: u32) -> u32 {
 /// Runs a chain kernel: `chain` gives the unstamped word of a lane of a workgroup.
 ///
 /// Every chain of every workgroup is computed, as a device does: a rate of the reference is a rate of work done.
-pub(crate) fn run(buffers: &mut [&mut [u32]], seed: u32, workgroups: u32, chain: impl Fn(u32, u32) -> u32) {
+pub(crate) fn run(
+    buffers: &mut [&mut [u32]],
+    seed: u32,
+    workgroups: Range<u32>,
+    chain: impl Fn(u32, u32) -> u32,
+) {
     let [lanes, groups] = buffers else {
         panic!("a chain kernel binds two buffers, {} are bound", buffers.len())
     };
-    for workgroup in 0..workgroups {
+    for workgroup in workgroups {
         let total = &mut groups[1 + workgroup as usize];
         for lane in 0..WORKGROUP_SIZE {
             let word = mix32(chain(workgroup, lane) ^ stamp(seed, workgroup));

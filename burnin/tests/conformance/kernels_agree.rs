@@ -33,7 +33,7 @@ impl Run {
         let mut buffers = self.buffers.clone();
         for _ in 0..self.repeat {
             let mut slices: Vec<_> = buffers.iter_mut().map(Vec::as_mut_slice).collect();
-            (self.reference)(&mut slices, &self.params, self.workgroups);
+            (self.reference)(&mut slices, &self.params, 0..self.workgroups);
         }
         buffers
     }

@@ -12,6 +12,7 @@ use crate::{Cost, Kernel, WORKGROUP_SIZE};
 pub const KERNEL: Kernel = Kernel {
     name: "digest",
     bindings: 2,
+    specialized: false,
     spirv: include_bytes!("../../spirv/digest.spv"),
     wgsl: include_str!("digest.wgsl"),
     reference: reference::run,
@@ -47,7 +48,7 @@ mod tests {
     fn run(fault: SelfFault) -> (Vec<u32>, Vec<u32>) {
         let mut lanes = vec![0; WORK.lanes()];
         let mut groups = vec![0; WORK.groups()];
-        reference::run(&mut [&mut lanes, &mut groups], &WORK.params(fault), WORK.workgroups);
+        reference::run(&mut [&mut lanes, &mut groups], &WORK.params(fault), 0..WORK.workgroups);
         (lanes, groups)
     }
 

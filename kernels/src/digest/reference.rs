@@ -1,5 +1,7 @@
 //! The digest kernel on the processor.
 
+use std::ops::Range;
+
 use crate::chain;
 use crate::mix::{GOLDEN, mix32};
 use crate::{Params, SelfFault, WORKGROUP_SIZE};
@@ -21,7 +23,7 @@ pub(super) fn steps(word: u32, count: u32) -> u32 {
 }
 
 /// Runs the kernel.
-pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
+pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>) {
     let [seed, count, ..] = *params;
     chain::run(buffers, seed, workgroups, |workgroup, lane| {
         let middle = steps(start(seed, workgroup % CLASSES, lane), count / 2);

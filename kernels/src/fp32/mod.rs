@@ -17,6 +17,7 @@ use crate::{Cost, Kernel, WORKGROUP_SIZE};
 pub const KERNEL: Kernel = Kernel {
     name: "fp32",
     bindings: 2,
+    specialized: false,
     spirv: include_bytes!("../../spirv/fp32.spv"),
     wgsl: include_str!("fp32.wgsl"),
     reference: reference::run,
@@ -60,7 +61,7 @@ mod tests {
     fn run(fault: SelfFault) -> Vec<u32> {
         let mut lanes = vec![0; WORK.lanes()];
         let mut groups = vec![0; WORK.groups()];
-        reference::run(&mut [&mut lanes, &mut groups], &WORK.params(fault), WORK.workgroups);
+        reference::run(&mut [&mut lanes, &mut groups], &WORK.params(fault), 0..WORK.workgroups);
         assert_eq!(groups[0], WORK.workgroups);
         lanes
     }

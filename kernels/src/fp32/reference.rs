@@ -1,5 +1,7 @@
 //! The FP32 kernel on the processor.
 
+use std::ops::Range;
+
 use crate::chain;
 use crate::mix::{GOLDEN, mix32};
 use crate::{Params, SelfFault};
@@ -49,12 +51,12 @@ pub(super) fn fold(chains: &Chains) -> u32 {
 }
 
 /// Runs the kernel as a device that fuses.
-pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
+pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>) {
     run_rounded(buffers, params, workgroups, Rounding::Fused);
 }
 
 /// Runs the kernel as a device that rounds so.
-pub fn run_rounded(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32, rounding: Rounding) {
+pub fn run_rounded(buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>, rounding: Rounding) {
     let [seed, count, ..] = *params;
     chain::run(buffers, seed, workgroups, |workgroup, lane| {
         let mut chains = start(seed, lane);

@@ -60,7 +60,7 @@ mod tests {
                 kernels::fp32::reference::run_rounded(
                     &mut [&mut lanes, &mut groups],
                     &params,
-                    work.workgroups,
+                    0..work.workgroups,
                     rounding,
                 );
                 let should = expected(&work, rounding).lane(workgroup, lane);
