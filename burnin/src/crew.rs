@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use report::judge::ReasonCode;
+use report::judge::{ReasonCode, settle};
 use report::plan::{PlannedCheck, Scope};
-use report::{CheckResult, DeviceId, Outcome, Quantity, Reason, Subject};
+use report::{CheckId, CheckResult, DeviceId, Outcome, Quantity, Reason, Subject};
 
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError};
@@ -39,6 +39,8 @@ struct Member {
     since: Duration,
     /// Has the first of `open` begun?
     started: bool,
+    /// Did the last check that is over end in a way after which a worker gives its device up?
+    broken: bool,
 }
 
 impl Crew {
@@ -51,7 +53,7 @@ impl Crew {
             let device = burn.device.clone();
             let worker = Worker::start(program, &Job::Burn(burn), tag, sink.clone());
             let worker = worker.inspect_err(|error| tracing::error!(%error, %device, "no worker")).ok();
-            Member { device, open, worker, since: clock.now(), started: false }
+            Member { device, open, worker, since: clock.now(), started: false, broken: false }
         });
         Self { members: members.collect(), said }
     }
@@ -96,36 +98,57 @@ struct Desk<'a> {
 }
 
 impl Desk<'_> {
-    fn file(&mut self, result: CheckResult) -> Result<(), JournalError> {
+    /// Files a result as far as its evidence carries it: a worker that drives a broken device may say anything.
+    fn file(&mut self, mut result: CheckResult) -> Result<(), JournalError> {
+        let report = self.journal.report();
+        let device = report.devices.iter().find(|d| Subject::Device(d.id.clone()) == result.subject);
+        if let Some(planned) = report.plan.check_on(&result.check, device) {
+            (result.outcome, result.reason) = settle(&planned, &result);
+        }
         self.watch.finished(&result);
         self.journal.record(result)
     }
 }
 
 impl Member {
+    /// Is this the check that is under way, or the next if none is?
+    fn is_first(&self, check: &CheckId) -> bool {
+        self.open.first().is_some_and(|open| open.id == *check)
+    }
+
+    /// Checks begin and end one after the other, on the worker's own device. What does not fit is not heard: it would
+    /// overwrite another device's result, or put a deadline off.
     fn hear(&mut self, said: Said, clock: &dyn Clock, desk: &mut Desk<'_>) -> Result<(), JournalError> {
         if self.worker.is_none() {
             // Words of a worker that was killed meanwhile.
             return Ok(());
         }
         match said {
-            Said::Event(Event::Started(check)) => {
+            Said::Event(Event::Started(check)) if !self.started && self.is_first(&check) => {
                 self.since = clock.now();
                 self.started = true;
                 desk.watch.started(&self.device, &check);
                 Ok(())
             }
-            Said::Event(Event::Progress(check, share)) => {
+            Said::Event(Event::Progress(check, share)) if self.started && self.is_first(&check) => {
                 desk.watch.progress(&self.device, &check, share);
                 Ok(())
             }
-            Said::Event(Event::Finished(result)) => {
+            Said::Event(Event::Finished(result))
+                if self.started
+                    && self.is_first(&result.check)
+                    && result.subject == Subject::Device(self.device.clone()) =>
+            {
                 self.since = clock.now();
                 self.started = false;
-                self.open.retain(|check| check.id != result.check);
+                self.broken = matches!(result.outcome, Outcome::Fail | Outcome::Error);
+                self.open.remove(0);
                 desk.file(*result)
             }
-            Said::Event(Event::Listed(_)) => Ok(()),
+            Said::Event(_) => {
+                tracing::warn!(device = %self.device, "the worker says what it was not asked for");
+                Ok(())
+            }
             Said::Closed => self.closed(clock, desk),
         }
     }
@@ -136,12 +159,12 @@ impl Member {
         if self.open.is_empty() {
             return Ok(());
         }
-        if status.is_some_and(|status| status.success()) {
+        if self.broken && status.is_some_and(|status| status.success()) {
             let reason = ReasonCode::Blocked.because("the device was given up after the check before");
             return self.block(&reason, desk);
         }
         let during = if self.started { "during this check" } else { "before this check began" };
-        let detail = format!("the worker process died {during}: {}", describe(status));
+        let detail = format!("the worker process ended {during}: {}", describe(status));
         self.give_up(Outcome::Error, ReasonCode::WorkerCrashed.because(detail), clock, desk)
     }
 
@@ -158,7 +181,7 @@ impl Member {
             Some(_) => (ReasonCode::Hang, "its worker was killed"),
             None => (ReasonCode::WorkerUnkillable, "its worker cannot be killed"),
         };
-        let doing = if self.started { "the check was not over" } else { "the device did not open" };
+        let doing = if self.started { "the check was not over" } else { "the check did not begin" };
         let reason = code.because(format!("{doing} after {} s; {end}", limit.as_secs()));
         self.give_up(Outcome::Fail, reason, clock, desk)
     }

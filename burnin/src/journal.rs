@@ -2,7 +2,7 @@
 //! after each result it is written anew, so that a crash loses one check and what never ran is seen.
 
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use report::judge::{ReasonCode, judge};
@@ -53,9 +53,11 @@ impl Journal {
         fs::create_dir_all(folder)
             .map_err(|source| JournalError::Folder { path: folder.to_owned(), source })?;
         let path = folder.join(REPORT_FILE);
-        if path.exists() {
-            return Err(JournalError::Exists { path });
-        }
+        // Taken in one step: of two runs that choose one folder at one moment, one is refused.
+        File::create_new(&path).map_err(|source| match source.kind() {
+            ErrorKind::AlreadyExists => JournalError::Exists { path: path.clone() },
+            _ => JournalError::Write { path: path.clone(), source },
+        })?;
         report.results = report.planned.iter().map(not_run).collect();
         let mut journal = Self { report, path };
         journal.flush()?;

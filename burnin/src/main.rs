@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use burnin::clock::MonotonicClock;
 use burnin::device::faulty::Fault;
+use burnin::journal::JournalError;
 use burnin::progress;
 use burnin::run::{Options, run};
 use burnin::worker::{Job, serve, supervise};
@@ -111,9 +112,27 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error:#}");
-            ExitCode::from(USAGE)
+            if is_usage(&error) { ExitCode::from(USAGE) } else { code(Verdict::Unknown) }
         }
     }
+}
+
+/// Is it the caller's to mend? Any other error leaves the node `unknown`: a driver that hangs, a full disk.
+fn is_usage(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<report::plan::PlanError>()
+            || cause.is::<NoReport>()
+            || matches!(cause.downcast_ref(), Some(JournalError::Folder { .. } | JournalError::Exists { .. }))
+    })
+}
+
+/// The file that was named cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("reading `{}`", path.display())]
+struct NoReport {
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
 }
 
 fn act(verb: Verb) -> Result<ExitCode> {
@@ -177,7 +196,7 @@ fn default_folder() -> PathBuf {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     let file = if path.is_dir() { path.join(burnin::journal::REPORT_FILE) } else { path.to_owned() };
-    std::fs::read(&file).with_context(|| format!("reading `{}`", file.display()))
+    Ok(std::fs::read(&file).map_err(|source| NoReport { path: file, source })?)
 }
 
 fn print(text: &str) -> Result<()> {
@@ -228,8 +247,8 @@ fn run_plan(options: &Options, json: bool, quiet: bool) -> Result<ExitCode> {
     let mut watch = progress::for_stderr(quiet);
     let report = run(options, &clock, watch.as_mut(), &interrupted)?;
     drop(watch);
-    let code = show(&report, json)?;
+    let shown = show(&report, json);
     let _ =
         writeln!(std::io::stderr(), "report: {}", options.out.join(burnin::journal::REPORT_FILE).display());
-    Ok(code)
+    shown
 }

@@ -73,8 +73,10 @@ impl fmt::Display for Fault {
 pub const FLIPPED: (u32, u32) = (10_007, 1 << 21);
 /// The bits that [`Fault::WrongWord`] flips in word [`FLIPPED`]`.0 % 64` of the results.
 pub const WRONG_BITS: u32 = 0x0000_8100;
-/// Which dispatch of its kind is hit, counted from 0: late enough that calibration and canaries are over.
+/// Which chain dispatch is hit, counted from 0: late enough that the canonical one is over.
 const HIT: u32 = 3;
+/// Which comparison of memory is hit: the first that is not of a canary.
+const HIT_MEMORY: u32 = 0;
 /// How much slower, and for how many dispatches.
 const SLOW: (u32, u32) = (20, 4);
 /// Which FP32 dispatch is the first slow one: after calibration, within the windows.
@@ -87,6 +89,8 @@ pub struct Faulty<D> {
     fault: Fault,
     /// Dispatches so far, by the kernel's name, canaries left out.
     seen: std::collections::HashMap<&'static str, u32>,
+    /// Did a check plant a fault of its own in memory just before?
+    canary: bool,
     /// A tile of earlier results.
     stale: Option<Vec<u32>>,
     fired: u32,
@@ -98,7 +102,7 @@ const TILE: usize = kernels::WORKGROUP_SIZE as usize;
 impl<D: Device> Faulty<D> {
     /// Plants the fault.
     pub fn new(inner: D, fault: Fault) -> Self {
-        Self { inner, fault, seen: std::collections::HashMap::new(), stale: None, fired: 0 }
+        Self { inner, fault, seen: std::collections::HashMap::new(), canary: false, stale: None, fired: 0 }
     }
 
     /// How often the fault was put in: a drill whose fault did not arrive proves nothing.
@@ -111,7 +115,7 @@ impl<D: Device> Faulty<D> {
         let name = dispatch.kernel.name;
         let planted = match name {
             "digest" | "fp32" => dispatch.params[2] != 0,
-            "pattern" => dispatch.params[0] == 0 || dispatch.params[0] == 3,
+            "pattern" => self.serves_canary(dispatch.params[0]),
             _ => false,
         };
         if planted {
@@ -120,6 +124,13 @@ impl<D: Device> Faulty<D> {
         let seen = self.seen.entry(name).or_default();
         *seen += 1;
         Some(*seen - 1)
+    }
+
+    /// Writes, flips, and the comparison that should find a flip: hit there, the fault would be a stray of the canary.
+    fn serves_canary(&mut self, op: u32) -> bool {
+        let [write, flip] = [0, 3];
+        let after_flip = std::mem::replace(&mut self.canary, op == flip);
+        op == write || op == flip || after_flip
     }
 
     fn flip(&mut self, buffer: Buffer, errors: Buffer, word: u32, mask: u32) -> Result<(), DeviceError> {
@@ -198,7 +209,7 @@ impl<D: Device> Device for Faulty<D> {
         let Some(seen) = self.count(dispatch) else { return self.inner.dispatch(dispatch, deadline) };
         let hit = seen == HIT;
         match (self.fault, dispatch.kernel.name) {
-            (Fault::FlippedBit, "pattern") if hit => {
+            (Fault::FlippedBit, "pattern") if seen == HIT_MEMORY => {
                 self.flip(dispatch.buffers[0], dispatch.buffers[1], FLIPPED.0, FLIPPED.1)?;
                 self.inner.dispatch(dispatch, deadline)
             }
@@ -233,9 +244,161 @@ impl<D: Device> Device for Faulty<D> {
                 // What a driver that waits in the kernel looks like from outside: it ignores every deadline.
                 std::thread::park();
             },
-            (Fault::LostDevice, "fp32") if hit => Err(DeviceError::Lost { doing: "running a kernel" }),
+            (Fault::LostDevice, "fp32") if hit => {
+                self.fired += 1;
+                Err(DeviceError::Lost { doing: "running a kernel" })
+            }
             (Fault::CrashedWorker, "fp32") if hit => std::process::abort(),
             _ => self.inner.dispatch(dispatch, deadline),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernels::{SelfFault, digest, fp32};
+
+    use super::*;
+    use crate::device::cpu::Cpu;
+
+    fn faulty(fault: Fault) -> (Faulty<Cpu>, [Buffer; 2]) {
+        let mut device = Faulty::new(Cpu::new(), fault);
+        let buffers = [(); 2].map(|()| device.allocate(Bytes::mib(1)).unwrap());
+        (device, buffers)
+    }
+
+    fn digest_work(seed: u32, fault: SelfFault) -> (&'static kernels::Kernel, kernels::Params) {
+        (&digest::KERNEL, digest::Work { seed, steps: 16, workgroups: 4 }.params(fault))
+    }
+
+    fn fp32_work(seed: u32, fault: SelfFault) -> (&'static kernels::Kernel, kernels::Params) {
+        (&fp32::KERNEL, fp32::Work { seed, steps: 16, workgroups: 4 }.params(fault))
+    }
+
+    /// The lanes that a dispatch of four workgroups gives.
+    fn lanes(
+        device: &mut dyn Device,
+        buffers: [Buffer; 2],
+        (kernel, params): (&'static kernels::Kernel, kernels::Params),
+    ) -> Result<Vec<u32>, DeviceError> {
+        let dispatch = Dispatch { kernel, buffers: &buffers, params, workgroups: 4, repeat: 1 };
+        device.dispatch(&dispatch, DEADLINE)?;
+        let mut words = vec![0; 4 * TILE];
+        device.read_back(buffers[0], 0, &mut words, DEADLINE)?;
+        Ok(words)
+    }
+
+    /// What a device without a fault gives.
+    fn right(work: (&'static kernels::Kernel, kernels::Params)) -> Vec<u32> {
+        let mut cpu = Cpu::new();
+        let buffers = [(); 2].map(|()| cpu.allocate(Bytes::mib(1)).unwrap());
+        lanes(&mut cpu, buffers, work).unwrap()
+    }
+
+    /// Lanes that are wrong after so many dispatches, with their wrong bits.
+    fn wrong(
+        device: &mut dyn Device,
+        buffers: [Buffer; 2],
+        work: (&'static kernels::Kernel, kernels::Params),
+    ) -> Vec<(usize, u32)> {
+        let (found, right) = (lanes(device, buffers, work).unwrap(), right(work));
+        let pairs = found.iter().zip(&right).map(|(found, right)| found ^ right);
+        pairs.enumerate().filter(|(_, bits)| *bits != 0).collect()
+    }
+
+    #[test]
+    fn a_wrong_word_is_wrong_once_and_at_its_place() {
+        let (mut device, buffers) = faulty(Fault::WrongWord);
+        for seed in 0..6 {
+            let expected = if seed == HIT { vec![(23, WRONG_BITS)] } else { vec![] };
+            assert_eq!(wrong(&mut device, buffers, digest_work(seed, SelfFault::None)), expected, "{seed}");
+        }
+        assert_eq!(device.fired(), 1);
+    }
+
+    #[test]
+    fn a_stuck_lane_stays_stuck() {
+        let (mut device, buffers) = faulty(Fault::StuckLane);
+        for seed in 0..6 {
+            let wrong = wrong(&mut device, buffers, digest_work(seed, SelfFault::None));
+            assert_eq!(wrong.is_empty(), seed < HIT, "{seed}");
+            assert!(wrong.iter().all(|(lane, _)| lane % 32 == 13), "{wrong:?}");
+        }
+        assert_eq!(device.fired(), 3);
+    }
+
+    #[test]
+    fn a_stale_tile_is_that_of_the_dispatch_before() {
+        let (mut device, buffers) = faulty(Fault::StaleTile);
+        for seed in 0..6 {
+            let found = lanes(&mut device, buffers, fp32_work(seed, SelfFault::None)).unwrap();
+            let source = if seed == HIT { seed - 1 } else { seed };
+            assert_eq!(found[..TILE], right(fp32_work(source, SelfFault::None))[..TILE], "{seed}");
+            assert_eq!(found[TILE..], right(fp32_work(seed, SelfFault::None))[TILE..], "{seed}");
+        }
+        assert_eq!(device.fired(), 1);
+    }
+
+    #[test]
+    fn a_slow_kernel_gives_right_answers_and_takes_its_time() {
+        let (mut device, buffers) = faulty(Fault::SlowKernel);
+        for seed in 0..SLOW_FROM + SLOW.1 + 2 {
+            assert_eq!(wrong(&mut device, buffers, fp32_work(seed, SelfFault::None)), []);
+        }
+        assert_eq!(device.fired(), SLOW.1);
+    }
+
+    #[test]
+    fn a_lost_device_is_lost_in_the_middle() {
+        let (mut device, buffers) = faulty(Fault::LostDevice);
+        for seed in 0..HIT {
+            assert_eq!(wrong(&mut device, buffers, fp32_work(seed, SelfFault::None)), []);
+        }
+        let lost = lanes(&mut device, buffers, fp32_work(HIT, SelfFault::None));
+        assert!(matches!(lost, Err(DeviceError::Lost { .. })));
+        assert_eq!(device.fired(), 1);
+    }
+
+    #[test]
+    fn a_canary_of_a_chain_does_not_count_as_a_dispatch() {
+        let (mut device, buffers) = faulty(Fault::WrongWord);
+        for seed in 0..9 {
+            let planted = SelfFault::Flip { workgroup: 0, lane: 0, mask: 1 };
+            assert_eq!(wrong(&mut device, buffers, digest_work(seed, planted)), []);
+        }
+        assert_eq!(device.fired(), 0);
+    }
+
+    #[test]
+    fn a_bit_flips_in_the_first_comparison_that_is_not_of_a_canary() {
+        const QUADS: u32 = 4096;
+        let (mut device, buffers) = faulty(Fault::FlippedBit);
+        let pattern = pattern::Pattern::own_address(5);
+        let mut act = |op, fired: u32| {
+            let work = pattern::Work { op, pattern, base_word: 0, quads: QUADS };
+            device.upload(buffers[1], 0, &[0; pattern::ERROR_WORDS], DEADLINE).unwrap();
+            let (params, workgroups) = (work.params(), work.workgroups());
+            let dispatch =
+                Dispatch { kernel: &pattern::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 };
+            device.dispatch(&dispatch, DEADLINE).unwrap();
+            let mut words = [0; pattern::ERROR_WORDS];
+            device.read_back(buffers[1], 0, &mut words, DEADLINE).unwrap();
+            assert_eq!(device.fired(), fired, "{op:?}");
+            let errors = pattern::Errors::from_words(&words);
+            errors.records.first().map(|record| (record.word, record.expected ^ record.found))
+        };
+        let canary = pattern::Op::Flip { word: 3, mask: 1 };
+        assert_eq!(act(pattern::Op::Write, 0), None);
+        for _ in 0..2 {
+            act(canary, 0);
+            assert_eq!(act(pattern::Op::Verify, 0), Some((3, 1)));
+            act(canary, 0);
+        }
+        assert_eq!(act(pattern::Op::Write, 0), None);
+        assert_eq!(act(pattern::Op::Verify, 1), Some(FLIPPED));
+        // It stays as it is until it is written again.
+        assert_eq!(act(pattern::Op::Verify, 1), Some(FLIPPED));
+        assert_eq!(act(pattern::Op::Write, 1), None);
+        assert_eq!(act(pattern::Op::Verify, 1), None);
     }
 }

@@ -17,6 +17,9 @@ const KILL_PATIENCE: Duration = Duration::from_secs(5);
 /// Longest line a worker may say; more is not a worker of ours.
 const LINE_BYTES_MAX: u64 = 4 << 20;
 
+/// How much of a line that is not ours goes to the log.
+const LOGGED_BYTES_MAX: usize = 200;
+
 /// Why a worker could not be started or understood.
 #[derive(Debug, thiserror::Error)]
 pub enum SuperviseError {
@@ -49,10 +52,17 @@ pub enum Said {
     Closed,
 }
 
-/// A worker that runs.
+/// A worker that runs. Dropped, it is killed: nobody keeps its deadlines any more.
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // It is not waited for: it may be unkillable. Where it ended before, this does nothing.
+        let _ = self.child.kill();
+    }
 }
 
 impl Worker {
@@ -63,7 +73,7 @@ impl Worker {
         tag: usize,
         sink: Sender<(usize, Said)>,
     ) -> Result<Self, SuperviseError> {
-        let mut child = Command::new(program)
+        let child = Command::new(program)
             .arg("worker")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -71,15 +81,16 @@ impl Worker {
             .process_group(0)
             .spawn()
             .map_err(|source| SuperviseError::Start { program: program.clone(), source })?;
+        let mut worker = Self { child };
         let mut line = serde_json::to_vec(job).unwrap_or_default();
         line.push(b'\n');
-        if let Some(mut stdin) = child.stdin.take() {
+        if let Some(mut stdin) = worker.child.stdin.take() {
             stdin.write_all(&line).map_err(SuperviseError::Job)?;
         }
-        if let Some(stdout) = child.stdout.take() {
+        if let Some(stdout) = worker.child.stdout.take() {
             std::thread::spawn(move || listen(stdout, tag, &sink));
         }
-        Ok(Self { child })
+        Ok(worker)
     }
 
     /// Kills it and waits a little; `None` if it does not end: the driver holds it in the kernel.
@@ -110,6 +121,10 @@ fn listen(stdout: impl std::io::Read, tag: usize, sink: &Sender<(usize, Said)>) 
         let mut line = Vec::new();
         match std::io::Read::take(&mut reader, LINE_BYTES_MAX).read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => break,
+            Ok(bytes) if bytes as u64 == LINE_BYTES_MAX && !line.ends_with(b"\n") => {
+                tracing::warn!(bytes, "a line without end: the worker is not heard any more");
+                break;
+            }
             Ok(_) => match serde_json::from_slice(&line) {
                 Ok(event) => {
                     if sink.send((tag, Said::Event(event))).is_err() {
@@ -118,7 +133,9 @@ fn listen(stdout: impl std::io::Read, tag: usize, sink: &Sender<(usize, Said)>) 
                 }
                 // A driver may print to standard output; such lines are not ours.
                 Err(_) => {
-                    tracing::warn!(line = %String::from_utf8_lossy(&line).trim(), "not an event of a worker")
+                    let start = &line[..line.len().min(LOGGED_BYTES_MAX)];
+                    let start = report::text::clean(String::from_utf8_lossy(start).trim());
+                    tracing::warn!(line = %start, "not an event of a worker")
                 }
             },
         }
@@ -157,9 +174,7 @@ fn ask(program: &PathBuf, job: &Job, deadline: Duration) -> Result<Listed, Super
             worker.kill();
             Err(SuperviseError::TimedOut(deadline.as_secs()))
         }
-        Err(RecvTimeoutError::Disconnected) => {
-            Err(SuperviseError::Ended(describe(worker.wait(KILL_PATIENCE))))
-        }
+        Err(RecvTimeoutError::Disconnected) => Err(SuperviseError::Ended(describe(worker.kill()))),
     }
 }
 
