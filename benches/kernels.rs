@@ -14,8 +14,11 @@ use report::{Backend, Bytes, DeviceKind};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Bytes of each buffer that is streamed: beyond any cache of a processor, within every device's binding.
-const MEMORY: Bytes = Bytes::mib(64);
+/// Bytes of each buffer that is streamed: far beyond the caches of a GPU; on the processor, where the figure is about the
+/// driver's code and not about memory, as few as keep the whole below a minute.
+fn memory(kind: &DeviceKind) -> Bytes {
+    if *kind == DeviceKind::Cpu { Bytes::mib(32) } else { Bytes::mib(512) }
+}
 
 /// A device with what the kernels need.
 struct Bench {
@@ -28,6 +31,8 @@ struct Bench {
     groups: Buffer,
     /// Workgroups of an arithmetic kernel.
     workgroups: u32,
+    /// Quads of each of `memory`.
+    quads: u32,
 }
 
 fn at_hand() -> Vec<Bench> {
@@ -53,11 +58,14 @@ impl Bench {
             (_, DeviceKind::Cpu) => 256,
             _ => 16_384,
         };
-        let mut allocate = |bytes| device.allocate(bytes).expect("a device with 200 MiB");
-        let memory = [allocate(MEMORY), allocate(MEMORY)];
+        let bytes = memory(&info.kind).min(info.binding_bytes_max);
+        let quads =
+            u32::try_from(bytes.0 / 16).expect("at most 512 MiB") / QUADS_PER_WORKGROUP * QUADS_PER_WORKGROUP;
+        let mut allocate = |bytes| device.allocate(bytes).expect("room for two buffers");
+        let memory = [allocate(bytes), allocate(bytes)];
         let results = allocate(Bytes(u64::from(workgroups * WORKGROUP_SIZE) * 4 + ERROR_WORDS as u64 * 4));
         let groups = allocate(Bytes::mib(1));
-        Self { device, name, memory, results, groups, workgroups }
+        Self { device, name, memory, results, groups, workgroups, quads }
     }
 
     fn run(&mut self, dispatch: &Dispatch<'_>) -> Elapsed {
@@ -108,12 +116,13 @@ fn arithmetic(c: &mut Criterion, bench: &mut Bench) {
         mix::digest64(lanes)
     };
     let work = fp32::Work { seed, steps: 2048, workgroups };
-    let found = of(&fp32::KERNEL, work.params(SelfFault::None), work.cost(), c, "fp32 (FLOP)");
-    let right = [Rounding::Fused, Rounding::Separate].map(|way| work.expected(way).digest(workgroups));
+    let found = of(&fp32::KERNEL, work.params(SelfFault::None), fp32::cost(&work), c, "fp32 (FLOP)");
+    let right =
+        [Rounding::Fused, Rounding::Separate].map(|way| fp32::expected(&work, way).digest(workgroups));
     assert!(right.contains(&found), "wrong fp32 answers");
     let work = digest::Work { seed, steps: 8192, workgroups };
-    let found = of(&digest::KERNEL, work.params(SelfFault::None), work.cost(), c, "integer (OP)");
-    assert_eq!(found, work.expected().digest(workgroups), "wrong integer answers");
+    let found = of(&digest::KERNEL, work.params(SelfFault::None), digest::cost(&work), c, "integer (OP)");
+    assert_eq!(found, digest::expected(&work).digest(workgroups), "wrong integer answers");
 }
 
 fn patterns(c: &mut Criterion, bench: &mut Bench) {
@@ -121,7 +130,7 @@ fn patterns(c: &mut Criterion, bench: &mut Bench) {
     bench.device.upload(buffers[1], 0, &[0; ERROR_WORDS], DEADLINE).expect("clearing the records");
     // The stream's own pattern, so that what is verified here is there to be streamed afterwards.
     for (op, group) in [(Op::Write, "pattern write"), (Op::Verify, "pattern verify")] {
-        let work = pattern::Work { op, pattern: stream::PATTERN, base_word: 0, quads: quads() };
+        let work = pattern::Work { op, pattern: stream::PATTERN, base_word: 0, quads: bench.quads };
         let (params, workgroups) = (work.params(), work.workgroups());
         let dispatch =
             Dispatch { kernel: &pattern::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 };
@@ -140,7 +149,7 @@ fn streams(c: &mut Criterion, bench: &mut Bench) {
         (stream::Op::Copy, "stream copy"),
     ];
     for (op, group) in ops {
-        let work = stream::Work { op, quads: quads() };
+        let work = stream::Work { op, quads: bench.quads };
         let (params, workgroups) = (work.params(), work.workgroups());
         let dispatch = Dispatch { kernel: &stream::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 };
         measure(c, group, bench, &dispatch, work.cost());
@@ -154,16 +163,10 @@ fn streams(c: &mut Criterion, bench: &mut Bench) {
 /// Writes what the stream reads; a filter may have left the patterns out.
 fn fill(bench: &mut Bench) {
     let work =
-        pattern::Work { op: Op::Write, pattern: Pattern::own_address(0), base_word: 0, quads: quads() };
+        pattern::Work { op: Op::Write, pattern: Pattern::own_address(0), base_word: 0, quads: bench.quads };
     let buffers = [bench.memory[0], bench.results];
     let (params, workgroups) = (work.params(), work.workgroups());
     bench.run(&Dispatch { kernel: &pattern::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 });
-}
-
-fn quads() -> u32 {
-    let quads = u32::try_from(MEMORY.0 / 16).expect("64 MiB");
-    assert_eq!(quads % QUADS_PER_WORKGROUP, 0);
-    quads
 }
 
 fn every_device(c: &mut Criterion) {

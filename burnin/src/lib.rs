@@ -17,6 +17,7 @@ pub mod session;
 pub mod check;
 pub mod stress;
 pub mod bench;
+pub mod mismatches;
 pub mod chains;
 pub mod worker;
 pub mod crew;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kernels::{Cost, Kernel, Params};
+use kernels::{Kernel, Params};
 use report::plan::PlannedCheck;
 use report::{
     Bytes, CheckResult, Coverage, DeviceKind, Measurement, Outcome, Quantity, Sample, Subject, Unit,
@@ -155,11 +155,6 @@ pub fn sample(work: u64, repeat: u32, elapsed: Elapsed) -> Sample {
 pub fn measurement(metric: &str, unit: Unit, method: String, samples: Vec<Sample>) -> Measurement {
     let (median, worst) = report::judge::summarize(&samples).unwrap_or_default();
     Measurement { metric: metric.to_owned(), unit, median, worst, method, samples }
-}
-
-/// Operations of a cost, for a rate in FLOP/s or OP/s.
-pub fn operations(cost: Cost) -> u64 {
-    cost.operations
 }
 
 /// So much of a quantity was covered.

@@ -7,8 +7,11 @@
 //! Terms: a *workgroup* is [`WORKGROUP_SIZE`] *invocations* that share memory; a *lane* is an invocation's number within
 //! its workgroup. Buffers are arrays of 32-bit words. Nothing here talks to a device.
 
+use std::ops::Range;
+
 pub mod cost;
 pub mod mix;
+pub mod chain;
 pub mod digest;
 pub mod fp32;
 pub mod pattern;
@@ -25,8 +28,10 @@ pub const WORKGROUPS_MAX: u32 = 65_535;
 /// Parameters of a dispatch: push constants on Vulkan, a uniform buffer on wgpu. Each kernel names its words.
 pub type Params = [u32; 12];
 
-/// Runs a kernel on the processor: buffers in the order of the bindings, parameters, number of workgroups.
-pub type Reference = fn(&mut [&mut [u32]], &Params, u32);
+/// Runs workgroups of a kernel on the processor: buffers in the order of the bindings, parameters, which workgroups.
+///
+/// A range, so that whoever runs it can look at the clock in between.
+pub type Reference = fn(&mut [&mut [u32]], &Params, Range<u32>);
 
 /// One compute kernel.
 pub struct Kernel {
@@ -34,6 +39,9 @@ pub struct Kernel {
     pub name: &'static str,
     /// How many storage buffers it binds.
     pub bindings: u32,
+    /// Is the first word of its parameters also specialization constant 0? The compiler then sees one operation at a time,
+    /// which a device without branches of its own (a software one) thanks with a multiple of the rate.
+    pub specialized: bool,
     /// SPIR-V, little-endian words.
     pub spirv: &'static [u8],
     /// WGSL.
@@ -48,6 +56,13 @@ impl std::fmt::Debug for Kernel {
             .field("name", &self.name)
             .field("bindings", &self.bindings)
             .finish_non_exhaustive()
+    }
+}
+
+impl Kernel {
+    /// The value of specialization constant 0 for these parameters, where the kernel has one.
+    pub fn specialization(&self, params: &Params) -> Option<u32> {
+        self.specialized.then_some(params[0])
     }
 }
 

@@ -116,22 +116,21 @@ impl Device for Cpu {
         let start = self.clock.now();
         let mut taken: Vec<_> =
             dispatch.buffers.iter().map(|buffer| std::mem::take(self.words(*buffer))).collect();
-        let mut outcome = Ok(());
-        for _ in 0..dispatch.repeat {
-            let mut slices: Vec<&mut [u32]> = taken.iter_mut().map(Vec::as_mut_slice).collect();
-            (dispatch.kernel.reference)(&mut slices, &dispatch.params, dispatch.workgroups);
-            if self.clock.now() - start > deadline {
-                self.dead = true;
-                outcome = Err(DeviceError::TimedOut {
-                    doing: "running a kernel",
-                    deadline_ms: deadline.as_millis(),
-                });
-                break;
-            }
-        }
+        let mut slices: Vec<&mut [u32]> = taken.iter_mut().map(Vec::as_mut_slice).collect();
+        // One workgroup after the other, with a look at the clock in between.
+        let mut rounds = (0..dispatch.repeat).flat_map(|_| 0..dispatch.workgroups);
+        let in_time = rounds.all(|workgroup| {
+            (dispatch.kernel.reference)(&mut slices, &dispatch.params, workgroup..workgroup + 1);
+            self.clock.now() - start <= deadline
+        });
         for (buffer, words) in dispatch.buffers.iter().zip(taken) {
             self.buffers[buffer.0] = Some(words);
         }
-        outcome.map(|()| Elapsed { device: None, host: self.clock.now() - start })
+        if !in_time {
+            self.dead = true;
+            let deadline_ms = deadline.as_millis();
+            return Err(DeviceError::TimedOut { doing: "running a kernel", deadline_ms });
+        }
+        Ok(Elapsed { device: None, host: self.clock.now() - start })
     }
 }

@@ -31,7 +31,7 @@ pub struct Buffer(pub(crate) usize);
 pub struct Dispatch<'a> {
     /// The kernel.
     pub kernel: &'static Kernel,
-    /// One buffer for each of its bindings, in order.
+    /// One buffer for each of its bindings, in order, all different.
     pub buffers: &'a [Buffer],
     /// Its parameters.
     pub params: Params,

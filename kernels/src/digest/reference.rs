@@ -1,6 +1,9 @@
 //! The digest kernel on the processor.
 
-use crate::mix::{GOLDEN, mix32, stamp};
+use std::ops::Range;
+
+use crate::chain;
+use crate::mix::{GOLDEN, mix32};
 use crate::{Params, SelfFault, WORKGROUP_SIZE};
 
 use super::CLASSES;
@@ -20,21 +23,10 @@ pub(super) fn steps(word: u32, count: u32) -> u32 {
 }
 
 /// Runs the kernel.
-pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
-    let [lanes, groups] = buffers else {
-        panic!("the digest kernel binds two buffers, {} are bound", buffers.len())
-    };
+pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>) {
     let [seed, count, ..] = *params;
-    // Every chain of every workgroup is computed, as a device does: a rate of this device is a rate of work done.
-    for workgroup in 0..workgroups {
-        let total = &mut groups[1 + workgroup as usize];
-        for lane in 0..WORKGROUP_SIZE {
-            let middle = steps(start(seed, workgroup % CLASSES, lane), count / 2);
-            let end = steps(SelfFault::apply(params, workgroup, lane, middle), count / 2);
-            let word = mix32(end ^ stamp(seed, workgroup));
-            lanes[(workgroup * WORKGROUP_SIZE + lane) as usize] = word;
-            *total = total.wrapping_add(mix32(word.wrapping_add(lane.wrapping_mul(GOLDEN))));
-        }
-        groups[0] = groups[0].wrapping_add(1);
-    }
+    chain::run(buffers, seed, workgroups, |workgroup, lane| {
+        let middle = steps(start(seed, workgroup % CLASSES, lane), count / 2);
+        steps(SelfFault::apply(params, workgroup, lane, middle), count / 2)
+    });
 }

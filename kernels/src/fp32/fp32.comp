@@ -14,7 +14,7 @@ uint mix32(uint x) {
 }
 
 float first(uint number, uint seed) {
-    precise float unit = float(mix32(number * GOLDEN ^ seed) & 0x003fffffu) / 4194304.0;
+    precise float unit = float(mix32(number * GOLDEN ^ seed) & 0x003fffffu) * 2.384185791015625e-7;
     precise float scaled = unit * 3.0;
     precise float value = scaled - 1.5;
     return value;

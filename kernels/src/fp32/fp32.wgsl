@@ -14,7 +14,7 @@ fn mix32(word: u32) -> u32 {
 }
 
 fn first(number: u32, seed: u32) -> f32 {
-    let unit = f32(mix32(number * GOLDEN ^ seed) & 0x003fffffu) / 4194304.0;
+    let unit = f32(mix32(number * GOLDEN ^ seed) & 0x003fffffu) * 2.384185791015625e-7;
     return unit * 3.0 - 1.5;
 }
 

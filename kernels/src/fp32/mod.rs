@@ -3,20 +3,21 @@
 //! Each invocation runs [`CHAINS`] chains `x = fma(x, x, c)` with c between -1.99 and -1.93: a chaotic map that stays
 //! within -2 to 2, keeps every mantissa bit busy and carries an error to the end (a contracting chain forgets it). It
 //! reads two registers, so that register ports are not the limit. Every workgroup does the same work with its own stamp.
-//! Buffers as in [`crate::digest`].
+//! Buffers as in [`crate::chain`].
 //!
 //! A device may fuse the multiply-add or round twice; Vulkan allows both for `fma`. [`Rounding`] names the two, and a
 //! device must do one of them throughout.
 
 pub mod reference;
 
-use crate::mix::{digest64, mix32, stamp};
-use crate::{Cost, Kernel, Params, SelfFault, WORKGROUP_SIZE};
+pub use crate::chain::{Expected, Work};
+use crate::{Cost, Kernel, WORKGROUP_SIZE};
 
 /// The kernel.
 pub const KERNEL: Kernel = Kernel {
     name: "fp32",
     bindings: 2,
+    specialized: false,
     spirv: include_bytes!("../../spirv/fp32.spv"),
     wgsl: include_str!("fp32.wgsl"),
     reference: reference::run,
@@ -34,90 +35,44 @@ pub enum Rounding {
     Separate,
 }
 
-/// What one dispatch does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// Start of all chains; another in every dispatch.
-    pub seed: u32,
-    /// Steps of each chain; even.
-    pub steps: u32,
-    /// Workgroups.
-    pub workgroups: u32,
+/// The cost of a dispatch, in floating-point operations; a multiply-add is two.
+pub fn cost(work: &Work) -> Cost {
+    Cost { operations: work.steps_in_all() * u64::from(CHAINS) * 2, bytes: 0 }
 }
 
-impl Work {
-    /// Parameters of the dispatch, with a fault planted or not.
-    pub fn params(&self, fault: SelfFault) -> Params {
-        let [kind, workgroup, lane, mask] = fault.words();
-        [self.seed, self.steps, kind, workgroup, lane, mask, 0, 0, 0, 0, 0, 0]
-    }
-
-    /// Its cost, in floating-point operations; a multiply-add is two.
-    pub fn cost(&self) -> Cost {
-        let invocations = u64::from(self.workgroups) * u64::from(WORKGROUP_SIZE);
-        Cost { operations: invocations * u64::from(CHAINS) * u64::from(self.steps) * 2, bytes: 0 }
-    }
-
-    /// Words of buffer 0.
-    pub fn lanes(&self) -> usize {
-        self.workgroups as usize * WORKGROUP_SIZE as usize
-    }
-
-    /// Words of buffer 1.
-    pub fn groups(&self) -> usize {
-        1 + self.workgroups as usize
-    }
-
-    /// What the dispatch must answer on a device that rounds so.
-    pub fn expected(&self, rounding: Rounding) -> Expected {
-        let folds = (0..WORKGROUP_SIZE).map(|lane| {
-            let mut chains = reference::start(self.seed, lane);
-            reference::steps(&mut chains, self.steps, rounding);
-            reference::fold(&chains)
-        });
-        Expected { seed: self.seed, folds: folds.collect() }
-    }
-}
-
-/// The right answers of a dispatch.
-#[derive(Clone, Debug)]
-pub struct Expected {
-    seed: u32,
-    folds: Vec<u32>,
-}
-
-impl Expected {
-    /// The word that buffer 0 must hold for this lane of this workgroup.
-    pub fn lane(&self, workgroup: u32, lane: u32) -> u32 {
-        mix32(self.folds[lane as usize] ^ stamp(self.seed, workgroup))
-    }
-
-    /// The digest of a whole dispatch.
-    pub fn digest(&self, workgroups: u32) -> u64 {
-        digest64(
-            (0..workgroups).flat_map(|group| (0..WORKGROUP_SIZE).map(move |lane| self.lane(group, lane))),
-        )
-    }
+/// What a dispatch must answer on a device that rounds so. Every workgroup does the same work.
+pub fn expected(work: &Work, rounding: Rounding) -> Expected {
+    let folds = (0..WORKGROUP_SIZE).map(|lane| {
+        let mut chains = reference::start(work.seed, lane);
+        reference::steps(&mut chains, work.steps, rounding);
+        reference::fold(&chains)
+    });
+    Expected::new(work.seed, folds.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::SelfFault;
+    use crate::mix::digest64;
 
     const WORK: Work = Work { seed: 11, steps: 256, workgroups: 5 };
 
     fn run(fault: SelfFault) -> Vec<u32> {
         let mut lanes = vec![0; WORK.lanes()];
         let mut groups = vec![0; WORK.groups()];
-        reference::run(&mut [&mut lanes, &mut groups], &WORK.params(fault), WORK.workgroups);
+        reference::run(&mut [&mut lanes, &mut groups], &WORK.params(fault), 0..WORK.workgroups);
         assert_eq!(groups[0], WORK.workgroups);
         lanes
     }
 
     #[test]
     fn the_reference_gives_what_is_expected_of_a_fused_device() {
-        assert_eq!(digest64(run(SelfFault::None)), WORK.expected(Rounding::Fused).digest(WORK.workgroups));
-        assert_ne!(digest64(run(SelfFault::None)), WORK.expected(Rounding::Separate).digest(WORK.workgroups));
+        assert_eq!(digest64(run(SelfFault::None)), expected(&WORK, Rounding::Fused).digest(WORK.workgroups));
+        assert_ne!(
+            digest64(run(SelfFault::None)),
+            expected(&WORK, Rounding::Separate).digest(WORK.workgroups)
+        );
     }
 
     #[test]

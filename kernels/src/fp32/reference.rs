@@ -1,7 +1,10 @@
 //! The FP32 kernel on the processor.
 
-use crate::mix::{GOLDEN, mix32, stamp};
-use crate::{Params, SelfFault, WORKGROUP_SIZE};
+use std::ops::Range;
+
+use crate::chain;
+use crate::mix::{GOLDEN, mix32};
+use crate::{Params, SelfFault};
 
 use super::{CHAINS, Rounding};
 
@@ -22,8 +25,9 @@ pub(super) fn start(seed: u32, lane: u32) -> Chains {
         let number = lane * CHAINS + chain as u32;
         let bits = mix32(number.wrapping_mul(GOLDEN) ^ seed) & 0x003f_ffff;
         #[expect(clippy::cast_precision_loss, reason = "22 bits fit the 24 of the mantissa")]
-        let unit = bits as f32 / 4_194_304.0;
-        // One rounding at most, in the addition; 3.0 * unit has 24 bits and is exact.
+        // Times 2^-22, not divided by 2^22: Vulkan lets a division be off by 2.5 ULP.
+        let unit = bits as f32 * 2.384_185_8e-7;
+        // Exact: 3.0 * unit has 24 bits, and so has the difference.
         unit * 3.0 - 1.5
     })
 }
@@ -47,28 +51,18 @@ pub(super) fn fold(chains: &Chains) -> u32 {
 }
 
 /// Runs the kernel as a device that fuses.
-pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
+pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>) {
     run_rounded(buffers, params, workgroups, Rounding::Fused);
 }
 
 /// Runs the kernel as a device that rounds so.
-pub fn run_rounded(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32, rounding: Rounding) {
-    let [lanes, groups] = buffers else {
-        panic!("the fp32 kernel binds two buffers, {} are bound", buffers.len())
-    };
+pub fn run_rounded(buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>, rounding: Rounding) {
     let [seed, count, ..] = *params;
-    // Every chain of every workgroup is computed, as a device does: a rate of this device is a rate of work done.
-    for workgroup in 0..workgroups {
-        let total = &mut groups[1 + workgroup as usize];
-        for lane in 0..WORKGROUP_SIZE {
-            let mut chains = start(seed, lane);
-            steps(&mut chains, count / 2, rounding);
-            chains[0] = f32::from_bits(SelfFault::apply(params, workgroup, lane, chains[0].to_bits()));
-            steps(&mut chains, count / 2, rounding);
-            let word = mix32(fold(&chains) ^ stamp(seed, workgroup));
-            lanes[(workgroup * WORKGROUP_SIZE + lane) as usize] = word;
-            *total = total.wrapping_add(mix32(word.wrapping_add(lane.wrapping_mul(GOLDEN))));
-        }
-        groups[0] = groups[0].wrapping_add(1);
-    }
+    chain::run(buffers, seed, workgroups, |workgroup, lane| {
+        let mut chains = start(seed, lane);
+        steps(&mut chains, count / 2, rounding);
+        chains[0] = f32::from_bits(SelfFault::apply(params, workgroup, lane, chains[0].to_bits()));
+        steps(&mut chains, count / 2, rounding);
+        fold(&chains)
+    });
 }

@@ -17,6 +17,7 @@ use crate::{Cost, Kernel, Params, WORKGROUP_SIZE, WORKGROUPS_MAX};
 pub const KERNEL: Kernel = Kernel {
     name: "pattern",
     bindings: 2,
+    specialized: true,
     spirv: include_bytes!("../../spirv/pattern.spv"),
     wgsl: include_str!("pattern.wgsl"),
     reference: reference::run,
@@ -175,7 +176,7 @@ mod tests {
 
     fn run(work: &Work, memory: &mut [u32]) -> Errors {
         let mut errors = vec![0; ERROR_WORDS];
-        reference::run(&mut [memory, &mut errors], &work.params(), work.workgroups());
+        reference::run(&mut [memory, &mut errors], &work.params(), 0..work.workgroups());
         Errors::from_words(&errors)
     }
 

@@ -1,6 +1,7 @@
 #version 460
 // Memory pattern. See mod.rs for the meaning of buffers and parameters.
 layout(local_size_x = 64) in;
+layout(constant_id = 0) const uint OP = 0u;
 layout(push_constant) uniform Params { uint params[12]; };
 layout(set = 0, binding = 0, std430) buffer Memory { uvec4 memory[]; };
 layout(set = 0, binding = 1, std430) buffer Errors { uint errors[]; };
@@ -33,16 +34,15 @@ void compare(uint quad, uvec4 expected, uvec4 found) {
 void main() {
     const uint lane = gl_LocalInvocationID.x;
     const uint first = gl_WorkGroupID.x * QUADS_PER_LANE * 64u + lane;
-    const uint op = params[0];
     const uint quads = params[1];
 
     uint count = 0u;
-    if (op == 0u) {
+    if (OP == 0u) {
         for (uint k = 0u; k < QUADS_PER_LANE; ++k) {
             const uint quad = first + k * 64u;
             if (quad < quads) { memory[quad] = value(quad); }
         }
-    } else if (op == 1u) {
+    } else if (OP == 1u) {
         for (uint k = 0u; k < QUADS_PER_LANE; ++k) {
             const uint quad = first + k * 64u;
             if (quad < quads) {
@@ -52,7 +52,7 @@ void main() {
                 ++count;
             }
         }
-    } else if (op == 2u) {
+    } else if (OP == 2u) {
         for (uint k = 0u; k < QUADS_PER_LANE; ++k) {
             const uint quad = first + k * 64u;
             if (quad < quads) {

@@ -1,4 +1,5 @@
 // Memory pattern. See mod.rs for the meaning of buffers and parameters.
+@id(0) override OP: u32 = 0u;
 @group(0) @binding(0) var<storage, read_write> memory: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read_write> errors: array<atomic<u32>>;
 @group(0) @binding(2) var<uniform> params: array<vec4<u32>, 3>;
@@ -26,11 +27,10 @@ fn record(word: u32, expected: u32, found: u32, workgroup: u32) {
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
     let lane = local.x;
     let first = group.x * QUADS_PER_LANE * 64u + lane;
-    let op = params[0].x;
     let quads = params[0].y;
 
     var count = 0u;
-    if op == 3u {
+    if OP == 3u {
         if group.x == 0u && lane == 0u {
             memory[params[1].y / 4u][params[1].y % 4u] ^= params[1].z;
         }
@@ -39,11 +39,11 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
             let quad = first + k * 64u;
             if quad < quads {
                 let expected = value(quad);
-                if op == 0u {
+                if OP == 0u {
                     memory[quad] = expected;
                 } else {
                     let found = memory[quad];
-                    if op == 2u { memory[quad] = ~expected; }
+                    if OP == 2u { memory[quad] = ~expected; }
                     for (var n = 0u; n < 4u; n++) {
                         if expected[n] != found[n] { record(quad * 4u + n, expected[n], found[n], group.x); }
                     }

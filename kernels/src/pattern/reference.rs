@@ -1,25 +1,31 @@
 //! The pattern kernel on the processor.
 
+use std::ops::Range;
+
 use crate::Params;
 
 use super::{Pattern, QUADS_PER_WORKGROUP, RECORDS_MAX};
 
 /// Runs the kernel.
-pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
+pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>) {
     let [memory, errors] = buffers else {
         panic!("the pattern kernel binds two buffers, {} are bound", buffers.len())
     };
     let [op, quads, base, multiplier, mask, flip_word, flip_mask, ..] = *params;
     let pattern = Pattern { multiplier, mask };
     if op == 3 {
-        memory[flip_word as usize] ^= flip_mask;
+        if workgroups.contains(&0) {
+            memory[flip_word as usize] ^= flip_mask;
+        }
         return;
     }
-    let quads = quads.min(workgroups.saturating_mul(QUADS_PER_WORKGROUP));
+    let quad = |workgroup: u32| workgroup.saturating_mul(QUADS_PER_WORKGROUP).min(quads);
+    let words = quad(workgroups.start) * 4..quad(workgroups.end) * 4;
     if op != 0 {
-        errors[0] = errors[0].wrapping_add(quads);
+        errors[0] = errors[0].wrapping_add((words.end - words.start) / 4);
     }
-    for (word, value) in (0..quads * 4).zip(memory.iter_mut()) {
+    let slice = words.start as usize..words.end as usize;
+    for (word, value) in words.zip(&mut memory[slice]) {
         let expected = pattern.value(base.wrapping_add(word));
         if op != 0 && *value != expected {
             record(errors, [word, expected, *value, word / 4 / QUADS_PER_WORKGROUP]);

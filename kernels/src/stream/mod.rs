@@ -16,6 +16,7 @@ use crate::{Cost, Kernel, Params, WORKGROUPS_MAX};
 pub const KERNEL: Kernel = Kernel {
     name: "stream",
     bindings: 3,
+    specialized: true,
     spirv: include_bytes!("../../spirv/stream.spv"),
     wgsl: include_str!("stream.wgsl"),
     reference: reference::run,
@@ -101,7 +102,7 @@ mod tests {
     fn read(source: &mut [u32]) -> Vec<u32> {
         let work = Work { op: Op::Read, quads: u32::try_from(source.len() / 4).unwrap() };
         let mut sums = vec![0; work.sums()];
-        reference::run(&mut [source, &mut [], &mut sums], &work.params(), work.workgroups());
+        reference::run(&mut [source, &mut [], &mut sums], &work.params(), 0..work.workgroups());
         sums
     }
 
@@ -135,7 +136,7 @@ mod tests {
         let work = Work { op: Op::Read, quads: 2 * QUADS_PER_WORKGROUP };
         let mut sums = vec![0; work.sums()];
         for _ in 0..3 {
-            reference::run(&mut [&mut source, &mut [], &mut sums], &work.params(), work.workgroups());
+            reference::run(&mut [&mut source, &mut [], &mut sums], &work.params(), 0..work.workgroups());
         }
         assert_eq!(sums, [6, expected_sum(0).wrapping_mul(3), expected_sum(1).wrapping_mul(3)]);
     }
@@ -144,10 +145,10 @@ mod tests {
     fn a_copy_copies_and_a_write_writes() {
         let (mut source, mut target, mut sums) = (pattern(2), vec![0; 2 * 4096], vec![0; 3]);
         let work = |op| Work { op, quads: 2 * QUADS_PER_WORKGROUP };
-        reference::run(&mut [&mut source, &mut target, &mut sums], &work(Op::Copy).params(), 2);
+        reference::run(&mut [&mut source, &mut target, &mut sums], &work(Op::Copy).params(), 0..2);
         assert_eq!(source, target);
         target.fill(0);
-        reference::run(&mut [&mut source, &mut target, &mut sums], &work(Op::Write).params(), 2);
+        reference::run(&mut [&mut source, &mut target, &mut sums], &work(Op::Write).params(), 0..2);
         assert_eq!(source, target);
         assert_eq!(sums[0], 4);
     }

@@ -1,16 +1,18 @@
 //! The stream kernel on the processor.
 
+use std::ops::Range;
+
 use crate::Params;
 use crate::pattern::QUADS_PER_WORKGROUP;
 
 /// Runs the kernel.
-pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: u32) {
+pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>) {
     let [source, target, sums] = buffers else {
         panic!("the stream kernel binds three buffers, {} are bound", buffers.len())
     };
     let [op, _, _, multiplier, ..] = *params;
     let words = QUADS_PER_WORKGROUP * 4;
-    for workgroup in 0..workgroups {
+    for workgroup in workgroups {
         let first = workgroup * words;
         let tile = first as usize..(first + words) as usize;
         match op {

@@ -1,6 +1,7 @@
 #version 460
 // Memory stream. See mod.rs for the meaning of buffers and parameters.
 layout(local_size_x = 64) in;
+layout(constant_id = 0) const uint OP = 0u;
 layout(push_constant) uniform Params { uint params[12]; };
 layout(set = 0, binding = 0, std430) readonly buffer Source { uvec4 source[]; };
 layout(set = 0, binding = 1, std430) writeonly buffer Target { uvec4 target[]; };
@@ -11,9 +12,8 @@ const uint QUADS_PER_LANE = 16u;
 void main() {
     const uint lane = gl_LocalInvocationID.x;
     const uint first = gl_WorkGroupID.x * QUADS_PER_LANE * 64u + lane;
-    const uint op = params[0];
 
-    if (op == 0u) {
+    if (OP == 0u) {
         uvec4 acc = uvec4(0u);
         for (uint k = 0u; k < QUADS_PER_LANE; ++k) {
             const uint quad = first + k * 64u;
@@ -21,7 +21,7 @@ void main() {
             acc += source[quad] * (uvec4(word, word + 1u, word + 2u, word + 3u) * 2u + 1u);
         }
         atomicAdd(sums[1u + gl_WorkGroupID.x], acc.x + acc.y + acc.z + acc.w);
-    } else if (op == 1u) {
+    } else if (OP == 1u) {
         for (uint k = 0u; k < QUADS_PER_LANE; ++k) {
             const uint quad = first + k * 64u;
             const uint word = quad * 4u;

@@ -1,4 +1,5 @@
 // Memory stream. See mod.rs for the meaning of buffers and parameters.
+@id(0) override OP: u32 = 0u;
 @group(0) @binding(0) var<storage, read_write> source: array<vec4<u32>>;
 @group(0) @binding(1) var<storage, read_write> destination: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read_write> sums: array<atomic<u32>>;
@@ -10,9 +11,8 @@ const QUADS_PER_LANE: u32 = 16u;
 fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) group: vec3<u32>) {
     let lane = local.x;
     let first = group.x * QUADS_PER_LANE * 64u + lane;
-    let op = params[0].x;
 
-    if op == 0u {
+    if OP == 0u {
         var acc = vec4<u32>(0u);
         for (var k = 0u; k < QUADS_PER_LANE; k++) {
             let quad = first + k * 64u;
@@ -24,7 +24,7 @@ fn main(@builtin(local_invocation_id) local: vec3<u32>, @builtin(workgroup_id) g
         for (var k = 0u; k < QUADS_PER_LANE; k++) {
             let quad = first + k * 64u;
             let word = quad * 4u;
-            if op == 1u {
+            if OP == 1u {
                 destination[quad] = vec4<u32>(word, word + 1u, word + 2u, word + 3u) * params[0].w;
             } else {
                 destination[quad] = source[quad];

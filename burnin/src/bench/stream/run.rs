@@ -4,8 +4,8 @@ use kernels::pattern::{self, ERROR_WORDS, Errors, QUADS_PER_WORKGROUP};
 use kernels::stream::{KERNEL, Op, PATTERN, Work, expected_sum};
 use report::{Bytes, Canary, CheckResult, Measurement, Mismatch, Mismatches, Unit};
 
-use crate::chains::{add, merge, score};
 use crate::device::{Buffer, DeviceError, Elapsed};
+use crate::mismatches::{add, merge, score};
 use crate::session::{Launch, Session, coverage, measurement, repeats, sample};
 
 const TILE_BYTES: u64 = QUADS_PER_WORKGROUP as u64 * 16;

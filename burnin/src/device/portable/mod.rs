@@ -134,7 +134,7 @@ impl Device for Portable {
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         self.guarded(|live| {
-            let pipeline = live.pipelines.get(dispatch.kernel)?;
+            let pipeline = live.pipelines.get(dispatch.kernel, &dispatch.params)?;
             let buffers: Vec<_> = dispatch.buffers.iter().map(|buffer| live.buffer(*buffer)).collect();
             live.submitter.dispatch(&pipeline, &buffers, dispatch, deadline)
         })

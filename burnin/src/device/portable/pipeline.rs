@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kernels::Kernel;
+use kernels::{Kernel, Params};
 use report::Bytes;
 
 use super::logical::Logical;
 use crate::device::DeviceError;
 
-/// Every pipeline made so far, by the kernel's name.
+/// Every pipeline made so far, by the kernel's name and its specialization.
 pub(super) struct Pipelines {
-    made: HashMap<&'static str, Arc<Pipeline>>,
+    made: HashMap<(&'static str, Option<u32>), Arc<Pipeline>>,
     logical: Arc<Logical>,
 }
 
@@ -20,13 +20,18 @@ impl Pipelines {
         Self { made: HashMap::new(), logical }
     }
 
-    /// The pipeline of this kernel.
-    pub(super) fn get(&mut self, kernel: &'static Kernel) -> Result<Arc<Pipeline>, DeviceError> {
-        if let Some(pipeline) = self.made.get(kernel.name) {
+    /// The pipeline of this kernel for these parameters.
+    pub(super) fn get(
+        &mut self,
+        kernel: &'static Kernel,
+        params: &Params,
+    ) -> Result<Arc<Pipeline>, DeviceError> {
+        let key = (kernel.name, kernel.specialization(params));
+        if let Some(pipeline) = self.made.get(&key) {
             return Ok(Arc::clone(pipeline));
         }
-        let pipeline = Arc::new(Pipeline::new(&self.logical, kernel)?);
-        self.made.insert(kernel.name, Arc::clone(&pipeline));
+        let pipeline = Arc::new(Pipeline::new(&self.logical, kernel, key.1)?);
+        self.made.insert(key, Arc::clone(&pipeline));
         Ok(pipeline)
     }
 }
@@ -38,7 +43,7 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    fn new(logical: &Logical, kernel: &Kernel) -> Result<Self, DeviceError> {
+    fn new(logical: &Logical, kernel: &Kernel, specialization: Option<u32>) -> Result<Self, DeviceError> {
         let device = logical.raw();
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
@@ -59,12 +64,16 @@ impl Pipeline {
             bind_group_layouts: &[Some(&groups)],
             ..Default::default()
         });
+        let constants: Vec<_> = specialization.map(|value| ("0", f64::from(value))).into_iter().collect();
         let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(kernel.name),
             layout: Some(&layout),
             module: &module,
             entry_point: Some("main"),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                ..Default::default()
+            },
             cache: None,
         });
         logical.check("compiling a kernel's WGSL", Bytes(0))?;

@@ -54,7 +54,7 @@ fn open_in(instance: Instance, id: &DeviceId) -> Result<Vulkan, DeviceError> {
     let logical = Arc::new(Logical::new(Arc::clone(&instance), &adapter)?);
     let live = Live {
         submitter: Submitter::new(Arc::clone(&logical))?,
-        pipelines: Pipelines::new(Arc::clone(&logical))?,
+        pipelines: Pipelines::new(Arc::clone(&logical)),
         staging: Staging::new(Arc::clone(&logical))?,
         buffers: Vec::new(),
         logical,
@@ -187,7 +187,7 @@ impl Device for Vulkan {
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         self.guarded(|live| {
-            let pipeline = live.pipelines.get(dispatch.kernel)?;
+            let pipeline = live.pipelines.get(dispatch.kernel, &dispatch.params)?;
             let buffers: Vec<vk::Buffer> =
                 dispatch.buffers.iter().map(|buffer| live.memory(*buffer).raw()).collect();
             live.submitter.dispatch(&pipeline, &buffers, dispatch, deadline)

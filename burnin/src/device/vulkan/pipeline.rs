@@ -10,25 +10,29 @@ use super::failed;
 use super::logical::Logical;
 use crate::device::DeviceError;
 
-/// Every pipeline made so far, by the kernel's name.
+/// Every pipeline made so far, by the kernel's name and its specialization.
 pub(super) struct Pipelines {
-    made: HashMap<&'static str, Arc<Pipeline>>,
+    made: HashMap<(&'static str, Option<u32>), Arc<Pipeline>>,
     logical: Arc<Logical>,
 }
 
 impl Pipelines {
-    #[expect(clippy::unnecessary_wraps, reason = "made like its siblings")]
-    pub(super) fn new(logical: Arc<Logical>) -> Result<Self, DeviceError> {
-        Ok(Self { made: HashMap::new(), logical })
+    pub(super) fn new(logical: Arc<Logical>) -> Self {
+        Self { made: HashMap::new(), logical }
     }
 
-    /// The pipeline of this kernel.
-    pub(super) fn get(&mut self, kernel: &'static Kernel) -> Result<Arc<Pipeline>, DeviceError> {
-        if let Some(pipeline) = self.made.get(kernel.name) {
+    /// The pipeline of this kernel for these parameters.
+    pub(super) fn get(
+        &mut self,
+        kernel: &'static Kernel,
+        params: &Params,
+    ) -> Result<Arc<Pipeline>, DeviceError> {
+        let key = (kernel.name, kernel.specialization(params));
+        if let Some(pipeline) = self.made.get(&key) {
             return Ok(Arc::clone(pipeline));
         }
-        let pipeline = Arc::new(Pipeline::new(Arc::clone(&self.logical), kernel)?);
-        self.made.insert(kernel.name, Arc::clone(&pipeline));
+        let pipeline = Arc::new(Pipeline::new(Arc::clone(&self.logical), kernel, key.1)?);
+        self.made.insert(key, Arc::clone(&pipeline));
         Ok(pipeline)
     }
 }
@@ -46,7 +50,7 @@ pub(super) struct Pipeline {
 pub(super) const PARAMS_BYTES: u32 = size_of::<Params>() as u32;
 
 impl Pipeline {
-    fn new(logical: Arc<Logical>, kernel: &Kernel) -> Result<Self, DeviceError> {
+    fn new(logical: Arc<Logical>, kernel: &Kernel, specialization: Option<u32>) -> Result<Self, DeviceError> {
         let mut pipeline = Self {
             raw: vk::Pipeline::null(),
             layout: vk::PipelineLayout::null(),
@@ -54,7 +58,7 @@ impl Pipeline {
             logical,
         };
         pipeline.make_layouts(kernel)?;
-        pipeline.make(kernel)?;
+        pipeline.make(kernel, specialization)?;
         Ok(pipeline)
     }
 
@@ -84,7 +88,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn make(&mut self, kernel: &Kernel) -> Result<(), DeviceError> {
+    fn make(&mut self, kernel: &Kernel, specialization: Option<u32>) -> Result<(), DeviceError> {
         let device = self.logical.raw();
         let words: Vec<u32> =
             kernel.spirv.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
@@ -92,10 +96,17 @@ impl Pipeline {
         // SAFETY: the code is SPIR-V that our compiler made and the drift test holds to its source.
         let module = unsafe { device.create_shader_module(&create, None) }
             .map_err(failed("loading a kernel's SPIR-V"))?;
+        let values: Vec<u8> = specialization.map(u32::to_ne_bytes).into_iter().flatten().collect();
+        let entries: Vec<_> = specialization
+            .map(|_| vk::SpecializationMapEntry { constant_id: 0, offset: 0, size: 4 })
+            .into_iter()
+            .collect();
+        let constants = vk::SpecializationInfo::default().map_entries(&entries).data(&values);
         let stage = vk::PipelineShaderStageCreateInfo::default()
             .stage(vk::ShaderStageFlags::COMPUTE)
             .module(module)
-            .name(c"main");
+            .name(c"main")
+            .specialization_info(&constants);
         let create = [vk::ComputePipelineCreateInfo::default().stage(stage).layout(self.layout)];
         // SAFETY: module and layout are of this device and fit each other: both follow from the kernel.
         let made = unsafe { device.create_compute_pipelines(vk::PipelineCache::null(), &create, None) };

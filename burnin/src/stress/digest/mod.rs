@@ -3,11 +3,28 @@
 //! First the canonical work, whose digest is the same on every conforming device and every backend; then planted faults,
 //! each of which must be found at its lane; then windows with a new seed each, every lane compared.
 
-mod run;
+use kernels::digest::{KERNEL, Work, cost, expected};
+use report::{CheckResult, Unit};
 
-pub use run::run;
+use crate::chains::{Recipe, check};
+use crate::device::DeviceError;
+use crate::session::Session;
 
-use kernels::digest::Work;
+/// The check.
+pub const RECIPE: Recipe = Recipe {
+    kernel: &KERNEL,
+    metric: "int32",
+    unit: Unit::OpsPerS,
+    canonical: Work { seed: 0x0a55_a700, steps: 256, workgroups: 1024 },
+    window: Work { seed: 0x0a55_a710, steps: 1024, workgroups: 256 },
+    canary: Work { seed: 0x0a55_a720, steps: 64, workgroups: 64 },
+    // First and last workgroup and lane; low, middle, high and two bits.
+    canaries: [(0, 0, 1), (17, 31, 1 << 16), (40, 32, 1 << 31), (63, 63, 0x0001_8000)],
+    cost,
+    expect: |_| (expected, None),
+};
 
-/// The work whose digest stands in the report, the same for every device and every version of this check.
-pub const CANONICAL: Work = Work { seed: 0x0a55_a700, steps: 256, workgroups: 1024 };
+/// Runs the check.
+pub fn run(session: &mut Session<'_>) -> Result<CheckResult, DeviceError> {
+    check(session, &RECIPE)
+}

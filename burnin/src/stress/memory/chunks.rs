@@ -4,8 +4,8 @@ use kernels::mix::mix32;
 use kernels::pattern::{BYTES_MAX, ERROR_WORDS, Errors, KERNEL, Op, Pattern, QUADS_PER_WORKGROUP, Work};
 use report::{Bytes, Mismatch, Mismatches};
 
-use crate::chains::merge;
 use crate::device::{Buffer, DeviceError};
+use crate::mismatches::merge;
 use crate::session::{Launch, Session};
 
 /// A tile of the kernel; chunks are whole tiles.

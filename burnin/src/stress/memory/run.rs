@@ -4,8 +4,8 @@ use kernels::pattern::{Op, Pattern};
 use report::{Bytes, Canary, CheckResult, Mismatches};
 
 use super::chunks::Chunks;
-use crate::chains::{merge, score};
 use crate::device::DeviceError;
+use crate::mismatches::{merge, score};
 use crate::session::{Session, coverage};
 
 /// Mask of the own-address pattern.

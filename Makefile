@@ -1,0 +1,37 @@
+# Assay. `make bringup` and `make test` install what is missing; the other targets expect that one of them has run.
+CARGO ?= cargo
+STATE ?= .assay
+
+.PHONY: help bringup test lint shaders bench clean-state
+
+help:
+	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
+	@echo "make test      everything that CI runs; ends with counts"
+	@echo "make lint      format and clippy"
+	@echo "make shaders   compile the GLSL anew after a change (needs a C++ compiler)"
+	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
+
+bringup:
+	@images/packages.sh run
+	$(CARGO) build --release --locked
+	@images/bringup.sh target/release $(STATE)
+
+# The programs are built first: whole stories start them as a user would.
+test: lint
+	@$(CARGO) nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) nextest run --workspace --locked
+
+lint:
+	@images/packages.sh test
+	$(CARGO) fmt --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+
+shaders:
+	$(CARGO) run --locked -p kernels-compile
+
+bench:
+	$(CARGO) bench --locked -p benches
+
+clean-state:
+	rm -rf $(STATE)

@@ -1,0 +1,182 @@
+//! The record as text for people: aligned columns, nothing from outside unchecked, and what to do next.
+
+use std::fmt::Write as _;
+
+use inventory::lifecycle::State;
+use inventory::store::read::{AuditRow, NodeDetail, NodeSummary};
+use jiff::Timestamp;
+use report::text::clean;
+
+/// Nodes, one per line.
+pub(crate) fn nodes(nodes: &[NodeSummary], state: Option<State>) -> String {
+    if nodes.is_empty() {
+        return match state {
+            Some(state) => format!("no node is {state}: `inventory nodes` lists all\n"),
+            None => "no nodes yet: run `inventory serve`, make a token with `inventory token`, and boot a node with it\n"
+                .to_owned(),
+        };
+    }
+    let rows = nodes.iter().map(|node| {
+        [
+            node.id.clone(),
+            node.state.clone(),
+            or_dash(node.pool.as_deref()),
+            or_dash(node.verdict.as_deref()),
+            node.reported_at.map_or_else(|| "-".to_owned(), time),
+            or_dash(node.hostname.as_deref()),
+            node.reason.clone().unwrap_or_default(),
+        ]
+    });
+    table(["NODE", "STATE", "POOL", "VERDICT", "REPORTED", "HOSTNAME", "REASON"], rows)
+}
+
+/// One node with all that is known of it.
+pub(crate) fn node(node: &NodeDetail) -> String {
+    let summary = &node.summary;
+    let mut out = String::new();
+    let mut field = |name: &str, value: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "{name:<11} {}", clean(value));
+    };
+    field("node", &summary.id);
+    field("state", &summary.state);
+    field("pool", summary.pool.as_deref().unwrap_or("-"));
+    if let Some(reason) = &summary.reason {
+        field("reason", reason);
+    }
+    field("hostname", summary.hostname.as_deref().unwrap_or("-"));
+    field("created", &time(summary.created_at));
+    field("revision", &summary.revision.to_string());
+    field("public key", &node.public_key);
+    let evidence = node.evidence.iter().map(|e| [e.kind.clone(), e.value.clone()]);
+    section(
+        &mut out,
+        "identity",
+        "nothing that tells it from others: the key alone names it",
+        evidence,
+        ["KIND", "VALUE"],
+    );
+    if !node.conflicts.is_empty() {
+        let rows = node.conflicts.iter().map(|c| {
+            [
+                c.claimant_id.clone(),
+                c.incumbent_id.clone(),
+                c.evidence.kind.clone(),
+                c.evidence.value.clone(),
+                time(c.at),
+            ]
+        });
+        section(&mut out, "conflicts", "", rows, ["CLAIMANT", "OWNER", "KIND", "VALUE", "TIME"]);
+    }
+    let boots = node.boots.iter().map(|b| {
+        let current = if b.is_current { "current" } else { "past" };
+        [b.boot_id.clone(), current.to_owned(), b.plan.clone(), time(b.opened_at), b.revision.to_string()]
+    });
+    section(&mut out, "boots", "none", boots, ["BOOT", "IS", "PLAN", "ENROLLED", "REVISION"]);
+    let reports = node.reports.iter().map(|r| {
+        let finding = r.verdict.findings.first().map_or_else(String::new, |f| {
+            let check = f.check.as_ref().map_or("report", |check| check.as_str());
+            format!("{} {check} on {}: {}", f.reason.code, f.subject, f.reason.detail)
+        });
+        [
+            r.revision.to_string(),
+            time(r.received_at),
+            r.sequence.to_string(),
+            r.plan.clone(),
+            r.verdict.verdict.to_string(),
+            r.run_id.clone(),
+            finding,
+        ]
+    });
+    let heads = ["REVISION", "RECEIVED", "SEQUENCE", "PLAN", "VERDICT", "RUN", "GRAVEST FINDING"];
+    section(&mut out, "reports", "none yet: the node has not finished its burn-in", reports, heads);
+    let transitions = node.transitions.iter().map(|t| {
+        let evidence = t.evidence.map_or_else(|| "-".to_owned(), |revision| format!("report {revision}"));
+        [time(t.at), or_dash(t.from.as_deref()), t.to.clone(), t.cause.clone(), t.actor.clone(), evidence]
+    });
+    section(&mut out, "life", "none", transitions, ["TIME", "FROM", "TO", "CAUSE", "ACTOR", "EVIDENCE"]);
+    out
+}
+
+/// The audit, one line each, the latest last.
+pub(crate) fn audit(lines: &[AuditRow]) -> String {
+    if lines.is_empty() {
+        return "nothing happened yet: run `inventory serve` and make a token with `inventory token`\n"
+            .to_owned();
+    }
+    let rows = lines.iter().map(|line| {
+        let mut detail = line.detail.clone().unwrap_or_default();
+        if line.dropped > 0 {
+            let _ = write!(detail, " (and {} more like it before)", line.dropped);
+        }
+        [
+            time(line.at),
+            line.action.clone(),
+            or_dash(line.code.as_deref()),
+            line.actor.clone(),
+            or_dash(line.source.as_deref()),
+            or_dash(line.node_id.as_deref()),
+            detail,
+        ]
+    });
+    table(["TIME", "ACTION", "CODE", "ACTOR", "SOURCE", "NODE", "DETAIL"], rows)
+}
+
+fn section<const N: usize>(
+    out: &mut String,
+    title: &str,
+    empty: &str,
+    rows: impl Iterator<Item = [String; N]>,
+    heads: [&str; N],
+) {
+    let mut rows = rows.peekable();
+    let body = if rows.peek().is_none() { format!("{empty}\n") } else { table(heads, rows) };
+    let _ = write!(out, "\n{title}\n");
+    for line in body.lines() {
+        let _ = writeln!(out, "  {line}");
+    }
+}
+
+/// Columns as wide as their widest cell; the last as long as it is.
+fn table<const N: usize>(heads: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| clean(&cell))).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.chain([heads[column].len()]).max().unwrap_or(0)
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut out = String::new();
+    for row in std::iter::once(&heads.map(str::to_owned)).chain(&rows) {
+        let cells: Vec<_> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        out.push_str(cells.join("  ").trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+fn or_dash(text: Option<&str>) -> String {
+    text.unwrap_or("-").to_owned()
+}
+
+fn time(at: Timestamp) -> String {
+    format!("{at:.0}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_control_characters_do_not_reach_the_terminal() {
+        let rows = [["a\x1b[2J".to_owned(), "b".to_owned()], ["longer".to_owned(), String::new()]];
+        let text = table(["X", "Y"], rows.into_iter());
+        assert_eq!(text, "X       Y\na?[2J   b\nlonger\n");
+    }
+
+    #[test]
+    fn an_empty_list_says_what_to_do() {
+        assert!(nodes(&[], None).contains("inventory token"));
+        assert!(nodes(&[], Some(State::Failed)).contains("failed"));
+        assert!(audit(&[]).contains("inventory serve"));
+    }
+}

@@ -1,0 +1,336 @@
+//! The record as people and programs read it, straight from the database; a server may run meanwhile.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use report::VerdictRecord;
+use rusqlite::{Connection, OptionalExtension, Row};
+use serde::Serialize;
+
+use super::{StoreError, schema, timestamp};
+use crate::identity::Evidence;
+use crate::lifecycle::State;
+
+/// One node in a list.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NodeSummary {
+    /// Its name.
+    pub id: String,
+    /// Where it stands.
+    pub state: String,
+    /// The pool it takes work from.
+    pub pool: Option<String>,
+    /// What keeps it from better.
+    pub reason: Option<String>,
+    /// What it calls itself; a hint.
+    pub hostname: Option<String>,
+    /// Verdict on its last report.
+    pub verdict: Option<String>,
+    /// When that came in.
+    pub reported_at: Option<Timestamp>,
+    /// When it first enrolled.
+    pub created_at: Timestamp,
+    /// Its last change.
+    pub revision: u64,
+}
+
+/// All about one node.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NodeDetail {
+    /// The record.
+    #[serde(flatten)]
+    pub summary: NodeSummary,
+    /// Its Ed25519 key, in hexadecimal.
+    pub public_key: String,
+    /// What it claims to be.
+    pub evidence: Vec<Evidence>,
+    /// Claims that belong to other nodes, or that others make to what belongs to this one.
+    pub conflicts: Vec<Conflict>,
+    /// Its boots, the latest first.
+    pub boots: Vec<Boot>,
+    /// Its reports, the latest first.
+    pub reports: Vec<ReportRow>,
+    /// How it came to where it stands, the latest first.
+    pub transitions: Vec<Transition>,
+}
+
+/// Two nodes claim one piece of hardware.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Conflict {
+    /// Who came later.
+    pub claimant_id: String,
+    /// Who owns it.
+    pub incumbent_id: String,
+    /// What they both claim.
+    #[serde(flatten)]
+    pub evidence: Evidence,
+    /// When it was noticed.
+    pub at: Timestamp,
+    /// By which change.
+    pub revision: u64,
+}
+
+/// One boot of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Boot {
+    /// Linux's id of it.
+    pub boot_id: String,
+    /// The plan that was asked for.
+    pub plan: String,
+    /// Is it the one that may report?
+    pub is_current: bool,
+    /// When it was enrolled.
+    pub opened_at: Timestamp,
+    /// By which change.
+    pub revision: u64,
+}
+
+/// One report of a node, without its bytes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReportRow {
+    /// The change that stored it.
+    pub revision: u64,
+    /// Of which boot.
+    pub boot_id: String,
+    /// Which of this boot.
+    pub sequence: u64,
+    /// Id of the burn-in.
+    pub run_id: String,
+    /// The plan.
+    pub plan: String,
+    /// The inventory's verdict, with what led to it.
+    pub verdict: VerdictRecord,
+    /// SHA-256 of the bytes.
+    pub sha256: String,
+    /// When it came in.
+    pub received_at: Timestamp,
+}
+
+/// One step of a node's life.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Transition {
+    /// Where it stood; absent for a new node.
+    pub from: Option<String>,
+    /// Where it stands since.
+    pub to: String,
+    /// Why.
+    pub cause: String,
+    /// Who moved it.
+    pub actor: String,
+    /// Revision of the report that led to it.
+    pub evidence: Option<u64>,
+    /// When.
+    pub at: Timestamp,
+    /// The change that it is part of.
+    pub revision: u64,
+}
+
+/// One line of the audit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditRow {
+    /// Its number; rises with time even if the clock does not.
+    pub id: u64,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub action: String,
+    /// Code of the refusal or conflict.
+    pub code: Option<String>,
+    /// Who.
+    pub actor: String,
+    /// From where.
+    pub source: Option<String>,
+    /// About which node.
+    pub node_id: Option<String>,
+    /// About which token.
+    pub token_id: Option<String>,
+    /// The figures.
+    pub detail: Option<String>,
+    /// How many like it were counted and not written before it.
+    pub dropped: u64,
+}
+
+const SUMMARY: &str = "
+    SELECT n.id, n.state, n.pool, n.reason, n.hostname, r.verdict, r.received_at_ms, n.created_at_ms, n.revision,
+           lower(hex(n.public_key))
+    FROM nodes n LEFT JOIN reports r
+      ON r.revision = (SELECT max(revision) FROM reports WHERE node_id = n.id)";
+
+/// A view of the database at one moment.
+#[derive(Debug)]
+pub struct View {
+    connection: Connection,
+}
+
+impl View {
+    /// Opens the database at that path; it must be there.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let connection = schema::open_for_reading(path)?;
+        // One transaction, so that all answers are of one moment.
+        connection.execute_batch("BEGIN").map_err(StoreError::Read)?;
+        Ok(Self { connection })
+    }
+
+    /// All nodes, or those in one state, by name.
+    pub fn nodes(&self, state: Option<State>) -> Result<Vec<NodeSummary>, StoreError> {
+        let sql = format!("{SUMMARY} WHERE ?1 IS NULL OR n.state = ?1 ORDER BY n.id");
+        self.all(&sql, [state.map(State::as_str)], summary)
+    }
+
+    /// All about one node, if there is one of that name.
+    pub fn node(&self, id: &str) -> Result<Option<NodeDetail>, StoreError> {
+        let sql = format!("{SUMMARY} WHERE n.id = ?1");
+        let found = self
+            .connection
+            .query_row(&sql, [id], |row| Ok((summary(row)?, row.get(9)?)))
+            .optional()
+            .map_err(StoreError::Read)?;
+        let Some((summary, public_key)) = found else { return Ok(None) };
+        Ok(Some(NodeDetail {
+            summary,
+            public_key,
+            evidence: self.all(
+                "SELECT kind, value FROM evidence WHERE node_id = ?1 ORDER BY kind, value",
+                [id],
+                evidence,
+            )?,
+            conflicts: self.all(
+                "SELECT kind, value, claimant_id, incumbent_id, at_ms, revision FROM conflicts
+                 WHERE claimant_id = ?1 OR incumbent_id = ?1 ORDER BY revision DESC, kind, value",
+                [id],
+                conflict,
+            )?,
+            boots: self.all(
+                "SELECT boot_id, plan, is_current, opened_at_ms, revision FROM boots
+                 WHERE node_id = ?1 ORDER BY revision DESC",
+                [id],
+                boot,
+            )?,
+            reports: self.all(
+                "SELECT revision, boot_id, sequence, run_id, plan, json_extract(ack, '$.verdict'), sha256,
+                        received_at_ms FROM reports WHERE node_id = ?1 ORDER BY revision DESC",
+                [id],
+                report_row,
+            )?,
+            transitions: self.all(
+                "SELECT from_state, to_state, cause, actor, evidence, at_ms, revision FROM transitions
+                 WHERE node_id = ?1 ORDER BY id DESC",
+                [id],
+                transition,
+            )?,
+        }))
+    }
+
+    /// The bytes of the report that was stored by that change.
+    pub fn report_bytes(&self, revision: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        self.connection
+            .query_row("SELECT bytes FROM reports WHERE revision = ?1", [revision], |row| row.get(0))
+            .optional()
+            .map_err(StoreError::Read)
+    }
+
+    /// The last lines of the audit, the oldest of them first.
+    pub fn audit(&self, last: u32) -> Result<Vec<AuditRow>, StoreError> {
+        let mut rows = self.all(
+            "SELECT id, at_ms, action, code, actor, source, node_id, token_id, detail, dropped FROM audit
+             ORDER BY id DESC LIMIT ?1",
+            [last],
+            audit_row,
+        )?;
+        rows.reverse();
+        Ok(rows)
+    }
+
+    fn all<T>(
+        &self,
+        sql: &str,
+        values: impl rusqlite::Params,
+        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let rows = || -> rusqlite::Result<Vec<T>> {
+            self.connection.prepare(sql)?.query_map(values, read)?.collect()
+        };
+        rows().map_err(StoreError::Read)
+    }
+}
+
+fn summary(row: &Row<'_>) -> rusqlite::Result<NodeSummary> {
+    Ok(NodeSummary {
+        id: row.get(0)?,
+        state: row.get(1)?,
+        pool: row.get(2)?,
+        reason: row.get(3)?,
+        hostname: row.get(4)?,
+        verdict: row.get(5)?,
+        reported_at: row.get::<_, Option<i64>>(6)?.map(timestamp).transpose()?,
+        created_at: timestamp(row.get(7)?)?,
+        revision: row.get(8)?,
+    })
+}
+
+fn evidence(row: &Row<'_>) -> rusqlite::Result<Evidence> {
+    Ok(Evidence { kind: row.get(0)?, value: row.get(1)? })
+}
+
+fn conflict(row: &Row<'_>) -> rusqlite::Result<Conflict> {
+    Ok(Conflict {
+        evidence: evidence(row)?,
+        claimant_id: row.get(2)?,
+        incumbent_id: row.get(3)?,
+        at: timestamp(row.get(4)?)?,
+        revision: row.get(5)?,
+    })
+}
+
+fn boot(row: &Row<'_>) -> rusqlite::Result<Boot> {
+    Ok(Boot {
+        boot_id: row.get(0)?,
+        plan: row.get(1)?,
+        is_current: row.get(2)?,
+        opened_at: timestamp(row.get(3)?)?,
+        revision: row.get(4)?,
+    })
+}
+
+fn report_row(row: &Row<'_>) -> rusqlite::Result<ReportRow> {
+    let verdict: String = row.get(5)?;
+    let unreadable =
+        |error| rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, Box::new(error));
+    Ok(ReportRow {
+        revision: row.get(0)?,
+        boot_id: row.get(1)?,
+        sequence: row.get(2)?,
+        run_id: row.get(3)?,
+        plan: row.get(4)?,
+        verdict: serde_json::from_str(&verdict).map_err(unreadable)?,
+        sha256: row.get(6)?,
+        received_at: timestamp(row.get(7)?)?,
+    })
+}
+
+fn transition(row: &Row<'_>) -> rusqlite::Result<Transition> {
+    Ok(Transition {
+        from: row.get(0)?,
+        to: row.get(1)?,
+        cause: row.get(2)?,
+        actor: row.get(3)?,
+        evidence: row.get(4)?,
+        at: timestamp(row.get(5)?)?,
+        revision: row.get(6)?,
+    })
+}
+
+fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        id: row.get(0)?,
+        at: timestamp(row.get(1)?)?,
+        action: row.get(2)?,
+        code: row.get(3)?,
+        actor: row.get(4)?,
+        source: row.get(5)?,
+        node_id: row.get(6)?,
+        token_id: row.get(7)?,
+        detail: row.get(8)?,
+        dropped: row.get(9)?,
+    })
+}

@@ -1,0 +1,166 @@
+//! One write inside the transaction of its batch: the time, the revision, and the only way to move a node.
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use serde::Serialize;
+
+use super::audit::Entry;
+use crate::clock::Clock;
+use crate::lifecycle::State;
+use crate::limits::Buckets;
+use crate::refusal::{Code, Refusal};
+use crate::token;
+
+/// Longest text that is kept of what came from outside, in characters.
+const TEXT_CHARS_MAX: usize = 300;
+
+/// Why a write did not do what was asked.
+pub(super) enum Fault {
+    /// It must not be done. What was written up to here stays, and an audit line is added.
+    Refused(Refusal),
+    /// The database failed: nothing of this write stays.
+    Database(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// One write.
+pub(super) struct Tx<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) now: Timestamp,
+    pub(super) meter: &'a Buckets<Code>,
+}
+
+/// One step of a node's life cycle, and why it is taken.
+pub(super) struct Step<'a> {
+    pub(super) node_id: &'a str,
+    pub(super) from: Option<State>,
+    pub(super) to: State,
+    pub(super) cause: &'a str,
+    pub(super) actor: &'a str,
+    pub(super) evidence: Option<u64>,
+    pub(super) revision: u64,
+}
+
+impl<'a> Tx<'a> {
+    pub(super) fn new(connection: &'a Connection, clock: &dyn Clock, meter: &'a Buckets<Code>) -> Self {
+        Self { connection, now: clock.now(), meter }
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.now.as_millisecond()
+    }
+
+    /// Runs one statement; gives the number of rows that it changed.
+    pub(super) fn run(&self, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<usize> {
+        self.connection.prepare_cached(sql)?.execute(values)
+    }
+
+    /// The number of the change that is being made.
+    pub(super) fn next_revision(&self, kind: &str, node_id: &str) -> rusqlite::Result<u64> {
+        // An INTEGER PRIMARY KEY that is not given is one more than the highest; rows are never deleted.
+        self.run(
+            "INSERT INTO changes (kind, node_id, at_ms) VALUES (?1, ?2, ?3)",
+            (kind, node_id, self.now_ms()),
+        )?;
+        u64::try_from(self.connection.last_insert_rowid())
+            .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, self.connection.last_insert_rowid()))
+    }
+
+    /// Writes down that a node moves, and the audit line for it. The caller updates the node itself.
+    pub(super) fn step(&self, step: &Step<'_>) -> rusqlite::Result<()> {
+        if let Some(from) = step.from {
+            assert!(from.may_become(step.to), "the life cycle has no way from {from} to {}", step.to);
+        }
+        self.run(
+            "INSERT INTO transitions (node_id, from_state, to_state, cause, actor, evidence, at_ms, revision)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            (
+                step.node_id,
+                step.from.map(State::as_str),
+                step.to.as_str(),
+                step.cause,
+                step.actor,
+                step.evidence,
+                self.now_ms(),
+                step.revision,
+            ),
+        )?;
+        let from = step.from.map_or("new", State::as_str);
+        let entry = Entry {
+            action: "transition",
+            actor: step.actor.to_owned(),
+            node_id: Some(step.node_id.to_owned()),
+            detail: Some(format!("{from} -> {}: {} (revision {})", step.to, step.cause, step.revision)),
+            ..Entry::default()
+        };
+        self.audit(&entry)
+    }
+
+    /// Writes one audit line.
+    pub(super) fn audit(&self, entry: &Entry) -> rusqlite::Result<()> {
+        self.run(
+            "INSERT INTO audit (at_ms, action, code, actor, source, node_id, token_id, detail, dropped)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            (
+                self.now_ms(),
+                entry.action,
+                entry.code,
+                &entry.actor,
+                &entry.source,
+                &entry.node_id,
+                &entry.token_id,
+                entry.detail.as_deref().map(clean),
+                entry.dropped,
+            ),
+        )?;
+        Ok(())
+    }
+
+    /// Writes the audit line of a refusal, unless there were too many of its kind; then it is counted.
+    pub(super) fn audit_refusal(&self, source: Option<&str>, refusal: &Refusal) -> rusqlite::Result<()> {
+        match self.meter.take(refusal.code) {
+            Ok(dropped) => self.audit(&Entry::of_refusal(source, refusal, dropped)),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// A text from outside, fit to be kept and shown: short, without control characters, without the secret of a token.
+pub(crate) fn clean(text: &str) -> String {
+    let short: String = report::text::clean(&token::redact(text)).chars().take(TEXT_CHARS_MAX + 1).collect();
+    match short.char_indices().nth(TEXT_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", &short[..end]),
+        None => short,
+    }
+}
+
+/// A value as it is stored.
+pub(super) fn to_json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_short_and_plain_and_without_secrets() {
+        let token = token::Token::generate().unwrap().reveal();
+        let text = clean(&format!("\x1b[2J\n{token} {}", "long ".repeat(1000)));
+        assert!(!text.chars().any(char::is_control));
+        assert!(text.chars().count() <= TEXT_CHARS_MAX + 3);
+        assert!(!text.contains(&token[20..]), "{text}");
+        assert_eq!(clean("plain"), "plain");
+    }
+}
