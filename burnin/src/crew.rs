@@ -73,6 +73,11 @@ impl Crew {
         }
         while self.members.iter().any(|member| member.worker.is_some()) {
             if interrupted.load(Ordering::Relaxed) {
+                // All at once, then one after the other: a worker that does not end must not keep the others alive.
+                self.members
+                    .iter_mut()
+                    .filter_map(|member| member.worker.as_mut())
+                    .for_each(Worker::send_kill);
                 for member in &mut self.members {
                     member.stop(clock, &mut desk)?;
                 }

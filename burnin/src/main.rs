@@ -80,6 +80,14 @@ enum Verb {
     Worker,
 }
 
+/// Where a worker's events go: what is standard output now. From here on standard output is standard error, since a driver
+/// that prints must not print into an event.
+fn events() -> Result<std::fs::File> {
+    let events = rustix::io::dup(std::io::stdout()).context("keeping standard output for events")?;
+    rustix::stdio::dup2_stdout(std::io::stderr()).context("turning standard output to standard error")?;
+    Ok(std::fs::File::from(events))
+}
+
 /// Through what devices are driven.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Through {
@@ -172,7 +180,7 @@ fn act(verb: Verb) -> Result<ExitCode> {
             show(&report, json)
         }
         Verb::Worker => {
-            serve::serve(&mut BufReader::new(std::io::stdin()), &mut std::io::stdout())?;
+            serve::serve(&mut BufReader::new(std::io::stdin()), &mut events()?)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -73,6 +73,8 @@ fn wrong_words<'a>(report: &'a Report, check: &str) -> (u64, &'a [Mismatch]) {
     let result = result(report, check);
     let canary = result.canary.unwrap();
     assert!(canary.planted > 0 && canary.found == canary.planted && canary.strays == 0, "{canary:?}");
+    let arrived = |note: &String| note.starts_with("drill: ");
+    assert!(result.notes.iter().any(arrived), "the fault did not arrive: {:?}", result.notes);
     let wrong = result.mismatches.as_ref().unwrap();
     (wrong.count, &wrong.first)
 }

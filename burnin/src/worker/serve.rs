@@ -77,7 +77,12 @@ fn run(burn: &Burn, output: &mut dyn Write) -> Result<(), ServeError> {
     };
     for check in planned {
         say(output, &Event::Started(check.id.clone()))?;
-        let (result, dead) = run_check(burn, check, device.as_mut(), &clock, output);
+        let before = device.fired();
+        let (mut result, dead) = run_check(burn, check, device.seen(), &clock, output);
+        if let (Some(fault), arrived @ 1..) = (burn.fault, device.fired() - before) {
+            // A drill whose fault did not arrive proves nothing.
+            result.notes.push(format!("drill: `{fault}` arrived, count {arrived}"));
+        }
         say(output, &Event::Finished(Box::new(result)))?;
         if dead {
             break;
@@ -86,14 +91,36 @@ fn run(burn: &Burn, output: &mut dyn Write) -> Result<(), ServeError> {
     Ok(())
 }
 
-fn open(burn: &Burn) -> Result<Box<dyn Device>, DeviceError> {
+/// A device as it is, or with a fault.
+enum Driven {
+    Plain(Box<dyn Device>),
+    Drill(Faulty<Box<dyn Device>>),
+}
+
+impl Driven {
+    fn seen(&mut self) -> &mut dyn Device {
+        match self {
+            Self::Plain(device) => device,
+            Self::Drill(device) => device,
+        }
+    }
+
+    fn fired(&self) -> u32 {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Drill(device) => device.fired(),
+        }
+    }
+}
+
+fn open(burn: &Burn) -> Result<Driven, DeviceError> {
     if burn.fault == Some(Fault::MissingDevice) {
         return Err(DeviceError::Missing { id: burn.device.0.clone() });
     }
     let device = device::open(burn.backend, &burn.device)?;
     Ok(match burn.fault {
-        Some(fault) => Box::new(Faulty::new(device, fault)),
-        None => device,
+        Some(fault) => Driven::Drill(Faulty::new(device, fault)),
+        None => Driven::Plain(device),
     })
 }
 

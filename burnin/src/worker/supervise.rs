@@ -60,8 +60,8 @@ pub struct Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // It is not waited for: it may be unkillable. Where it ended before, this does nothing.
-        let _ = self.child.kill();
+        // It is not waited for: it may be unkillable.
+        self.send_kill();
     }
 }
 
@@ -93,9 +93,15 @@ impl Worker {
         Ok(worker)
     }
 
+    /// Kills it and does not wait.
+    pub fn send_kill(&mut self) {
+        // Where it ended before, this does nothing.
+        let _ = self.child.kill();
+    }
+
     /// Kills it and waits a little; `None` if it does not end: the driver holds it in the kernel.
     pub fn kill(&mut self) -> Option<ExitStatus> {
-        let _ = self.child.kill();
+        self.send_kill();
         self.wait(KILL_PATIENCE)
     }
 
