@@ -17,6 +17,8 @@ use crate::worker::{Burn, Event, Job};
 
 /// How often deadlines and interruption are looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// How long a worker may take to end after its last word.
+const END_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a worker may take to open its device, before its first check begins.
 const OPEN_DEADLINE: Duration = Duration::from_secs(30);
 
@@ -160,7 +162,9 @@ impl Member {
 
     /// The worker said its last word: all is done, or a device was given up, or the worker died.
     fn closed(&mut self, clock: &dyn Clock, desk: &mut Desk<'_>) -> Result<(), JournalError> {
-        let status = self.worker.take().and_then(|mut worker| worker.kill());
+        // It said its last word before it is over: closing a driver takes a while.
+        let status =
+            self.worker.take().and_then(|mut worker| worker.wait(END_PATIENCE).or_else(|| worker.kill()));
         if self.open.is_empty() {
             return Ok(());
         }
