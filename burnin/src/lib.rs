@@ -19,6 +19,7 @@ pub mod stress;
 pub mod bench;
 pub mod mismatches;
 pub mod chains;
+pub mod catalogue;
 pub mod worker;
 pub mod crew;
 pub mod journal;

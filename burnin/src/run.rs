@@ -112,7 +112,7 @@ pub fn kernels_digest() -> String {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
     for kernel in kernels::ALL {
-        for part in [kernel.name.as_bytes(), kernel.spirv, kernel.wgsl.as_bytes()] {
+        for part in [kernel.name.as_bytes(), kernel.spirv, kernel.wgsl.unwrap_or_default().as_bytes()] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);
         }

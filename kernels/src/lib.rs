@@ -39,13 +39,20 @@ pub struct Kernel {
     pub name: &'static str,
     /// How many storage buffers it binds.
     pub bindings: u32,
-    /// Is the first word of its parameters also specialization constant 0? The compiler then sees one operation at a time,
-    /// which a device without branches of its own (a software one) thanks with a multiple of the rate.
-    pub specialized: bool,
+    /// Does it reach further buffers by their addresses? Then those that a dispatch names after the bound ones are its *table*:
+    /// one more binding shows their 64-bit addresses, low word first, and no limit of a binding or an allocation bounds
+    /// what one dispatch can touch. The reference gets them after the bound ones.
+    pub table: bool,
+    /// What it asks of a device beyond 32-bit words.
+    pub needs: &'static [Feature],
+    /// So many first words of its parameters are also specialization constants 0, 1, and so on. The compiler then sees one
+    /// operation or one shape at a time, which a device without branches of its own (a software one) thanks with a multiple
+    /// of the rate.
+    pub specialized: u32,
     /// SPIR-V, little-endian words.
     pub spirv: &'static [u8],
-    /// WGSL.
-    pub wgsl: &'static str,
+    /// WGSL, where the language can say it; without, the portable backend does not offer the kernel.
+    pub wgsl: Option<&'static str>,
     /// The same on the processor.
     pub reference: Reference,
 }
@@ -60,10 +67,34 @@ impl std::fmt::Debug for Kernel {
 }
 
 impl Kernel {
-    /// The value of specialization constant 0 for these parameters, where the kernel has one.
-    pub fn specialization(&self, params: &Params) -> Option<u32> {
-        self.specialized.then_some(params[0])
+    /// The values of its specialization constants for these parameters.
+    ///
+    /// # Panics
+    /// If it says that it has more of them than there are parameters.
+    pub fn specialization<'a>(&self, params: &'a Params) -> &'a [u32] {
+        &params[..self.specialized as usize]
     }
+}
+
+/// What a kernel may ask of a device beyond 32-bit words. A device that does not offer it cannot be tried by that kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Feature {
+    /// 16-bit floating-point arithmetic and storage.
+    Float16,
+    /// 64-bit floating-point arithmetic.
+    Float64,
+    /// 64-bit integer arithmetic.
+    Int64,
+    /// Dot products of packed 8-bit integers.
+    DotProduct,
+    /// Buffers reached by their addresses: what [`Kernel::table`] needs.
+    Addresses,
+    /// Cooperative matrices (`VK_KHR_cooperative_matrix`), of whatever shapes.
+    Matrix,
+    /// The number of the compute unit that an invocation runs on (`VK_NV_shader_sm_builtins`).
+    UnitId,
+    /// A clock that an invocation can read (`VK_KHR_shader_clock`).
+    ShaderClock,
 }
 
 /// Every kernel.

@@ -127,4 +127,91 @@ pub struct DeviceInfo {
     pub binding_bytes_max: Bytes,
     /// Are device timestamps to be had?
     pub timestamps: bool,
+    /// What it computes with beyond 32-bit words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<Feature>,
+    /// Compute units (streaming multiprocessors, compute units, Xe cores), if the driver tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<u32>,
+    /// Invocations of a subgroup, if the driver tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subgroup_size: Option<u32>,
+}
+
+/// What a device may offer beyond 32-bit words.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum Feature {
+    /// 16-bit floating-point arithmetic and storage.
+    Float16,
+    /// 64-bit floating-point arithmetic.
+    Float64,
+    /// 64-bit integer arithmetic.
+    Int64,
+    /// Dot products of packed 8-bit integers.
+    DotProduct,
+    /// Buffers reached by their addresses.
+    Addresses,
+    /// Cooperative matrices.
+    Matrix,
+    /// The number of the compute unit that an invocation runs on.
+    UnitId,
+    /// A clock that an invocation can read.
+    ShaderClock,
+    /// Something this version does not know.
+    Other(String),
+}
+
+impl Feature {
+    const NAMES: [(Self, &str); 8] = [
+        (Self::Float16, "float16"),
+        (Self::Float64, "float64"),
+        (Self::Int64, "int64"),
+        (Self::DotProduct, "dot-product"),
+        (Self::Addresses, "addresses"),
+        (Self::Matrix, "matrix"),
+        (Self::UnitId, "unit-id"),
+        (Self::ShaderClock, "shader-clock"),
+    ];
+
+    /// The word used in reports.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Other(raw) => raw,
+            known => Self::NAMES.iter().find(|(one, _)| one == known).map_or("", |(_, name)| name),
+        }
+    }
+}
+
+impl From<String> for Feature {
+    fn from(text: String) -> Self {
+        let known = Self::NAMES.into_iter().find(|(_, name)| *name == text);
+        known.map_or(Self::Other(text), |(feature, _)| feature)
+    }
+}
+
+impl From<Feature> for String {
+    fn from(feature: Feature) -> Self {
+        feature.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for Feature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_feature_reads_back_as_itself_and_an_unknown_one_is_kept() {
+        for text in Feature::NAMES.map(|(_, name)| name).into_iter().chain(["tensor-memory"]) {
+            let feature = Feature::from(text.to_owned());
+            assert_eq!(feature.as_str(), text);
+            assert_eq!(matches!(feature, Feature::Other(_)), text == "tensor-memory");
+        }
+    }
 }

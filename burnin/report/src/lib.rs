@@ -25,7 +25,7 @@ pub use check::{
     Canary, CheckId, CheckResult, Coverage, Measurement, Mismatch, Mismatches, Outcome, Reason, Sample,
     Subject,
 };
-pub use device::{Backend, DeviceId, DeviceInfo, DeviceKind};
+pub use device::{Backend, DeviceId, DeviceInfo, DeviceKind, Feature};
 pub use document::{Origin, Planned, Report, SCHEMA, Tool, VerdictRecord};
 pub use judge::{Verdict, judge};
 pub use node::NodeFacts;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use report::{Backend, Bytes, DeviceId, DeviceInfo, DeviceKind};
+use report::{Backend, Bytes, DeviceId, DeviceInfo, DeviceKind, Feature};
 
 use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
 use crate::clock::{Clock, MonotonicClock};
@@ -33,6 +33,16 @@ pub fn info() -> DeviceInfo {
         memory_budget_bytes: None,
         binding_bytes_max: Bytes::mib(128),
         timestamps: false,
+        features: vec![
+            Feature::Float16,
+            Feature::Float64,
+            Feature::Int64,
+            Feature::DotProduct,
+            Feature::Addresses,
+            Feature::Matrix,
+        ],
+        units: None,
+        subgroup_size: None,
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Buffer(pub(crate) usize);
 pub struct Dispatch<'a> {
     /// The kernel.
     pub kernel: &'static Kernel,
-    /// One buffer for each of its bindings, in order, all different.
+    /// One buffer for each of its bindings, in order, all different; for a kernel with a table then those of the table.
     pub buffers: &'a [Buffer],
     /// Its parameters.
     pub params: Params,
@@ -158,6 +158,21 @@ impl Device for Box<dyn Device> {
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         (**self).dispatch(dispatch, deadline)
     }
+}
+
+/// Does the device offer what a kernel may need?
+pub fn offers(info: &DeviceInfo, need: kernels::Feature) -> bool {
+    use report::Feature;
+    info.features.contains(&match need {
+        kernels::Feature::Float16 => Feature::Float16,
+        kernels::Feature::Float64 => Feature::Float64,
+        kernels::Feature::Int64 => Feature::Int64,
+        kernels::Feature::DotProduct => Feature::DotProduct,
+        kernels::Feature::Addresses => Feature::Addresses,
+        kernels::Feature::Matrix => Feature::Matrix,
+        kernels::Feature::UnitId => Feature::UnitId,
+        kernels::Feature::ShaderClock => Feature::ShaderClock,
+    })
 }
 
 /// Devices of a backend, in a stable order.

@@ -7,23 +7,11 @@ use report::plan::{PlannedCheck, Scope};
 use report::{CheckResult, Outcome, Quantity, Reason, Subject};
 
 use super::{Burn, Event, Job};
+use crate::catalogue;
 use crate::clock::{Clock, MonotonicClock};
 use crate::device::faulty::{Fault, Faulty};
 use crate::device::{self, Device, DeviceError};
 use crate::session::Session;
-use crate::{bench, stress};
-
-/// A check of a device: runs it, and gives its evidence.
-type Check = fn(&mut Session<'_>) -> Result<CheckResult, DeviceError>;
-
-/// Every check that is about a device, by its name in plans.
-const CHECKS: [(&str, Check); 5] = [
-    ("digest", stress::digest::run),
-    ("fp32", bench::fp32::run),
-    ("memory-own-address", stress::memory::own_address),
-    ("memory-moving-inversions", stress::memory::moving_inversions),
-    ("stream", bench::stream::run),
-];
 
 /// Why a worker ended early.
 #[derive(Debug, thiserror::Error)]
@@ -141,8 +129,8 @@ fn run_check(
     };
     let mut session =
         Session { device, clock, planned, host_available: burn.host_available, progress: &mut progress };
-    let done = match CHECKS.iter().find(|(name, _)| *name == planned.id.as_str()) {
-        Some((_, check)) => check(&mut session),
+    let done = match catalogue::find(planned.id.as_str()) {
+        Some(check) => check.run_on(&mut session),
         None => {
             let detail = format!("this version has no check `{}`", planned.id);
             let reason = Some(ReasonCode::NotRun.because(detail));

@@ -43,6 +43,9 @@ fn device(id: &str) -> DeviceInfo {
         memory_budget_bytes: None,
         binding_bytes_max: Bytes::mib(1),
         timestamps: false,
+        features: Vec::new(),
+        units: None,
+        subgroup_size: None,
     }
 }
 

@@ -119,6 +119,9 @@ pub fn healthy_report(boot_id: &str) -> Report {
         memory_budget_bytes: None,
         binding_bytes_max: Bytes::mib(128),
         timestamps: true,
+        features: Vec::new(),
+        units: None,
+        subgroup_size: None,
     };
     let devices = vec![device];
     let results: Vec<CheckResult> = plan

@@ -16,8 +16,39 @@ use glslang::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The kernels, by the name of their folder.
-pub const KERNELS: [&str; 4] = ["digest", "fp32", "pattern", "stream"];
+/// One kernel to be compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct Source {
+    /// Name of the result: `spirv/NAME.spv`.
+    pub name: &'static str,
+    /// The GLSL, below `src`.
+    pub path: &'static str,
+    /// Preprocessor symbols: one source, several element types.
+    pub defines: &'static [(&'static str, &'static str)],
+    /// For which Vulkan.
+    pub target: Version,
+}
+
+/// What a kernel is compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// Vulkan 1.1, SPIR-V 1.3: every driver of this decade takes it.
+    V1_1,
+    /// Vulkan 1.3, SPIR-V 1.6: for kernels whose features such devices alone have.
+    V1_3,
+}
+
+const fn plain(name: &'static str, path: &'static str) -> Source {
+    Source { name, path, defines: &[], target: Version::V1_1 }
+}
+
+/// Every kernel.
+pub const SOURCES: [Source; 4] = [
+    plain("digest", "digest/digest.comp"),
+    plain("fp32", "fp32/fp32.comp"),
+    plain("pattern", "pattern/pattern.comp"),
+    plain("stream", "stream/stream.comp"),
+];
 
 /// What the committed SPIR-V was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +62,7 @@ pub struct Manifest {
 /// One kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// SHA-256 of the GLSL.
+    /// SHA-256 of the defines and the GLSL with its includes.
     pub source_sha256: String,
     /// SHA-256 of the SPIR-V.
     pub spirv_sha256: String,
@@ -44,20 +75,42 @@ pub fn kernels_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Compiles one compute shader for Vulkan 1.1 (SPIR-V 1.3), which every driver of this decade takes.
-pub fn compile(source: &str, name: &str) -> Result<Vec<u8>> {
+/// The GLSL of a file, with each line `#include "FILE"` replaced by that file, which is looked for below `src`.
+pub fn read(kernels: &Path, path: &str) -> Result<String> {
+    let path = kernels.join("src").join(path);
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let mut out = String::new();
+    for line in text.lines() {
+        match line.strip_prefix("#include \"").and_then(|rest| rest.strip_suffix('"')) {
+            Some(included) => out.push_str(&read(kernels, included)?),
+            None => out.extend([line, "\n"]),
+        }
+    }
+    Ok(out)
+}
+
+/// Compiles one compute shader.
+pub fn compile(source: &str, kernel: &Source) -> Result<Vec<u8>> {
+    let name = kernel.name;
     let compiler = Compiler::acquire().ok_or_else(|| anyhow!("glslang did not start"))?;
     let options = CompilerOptions {
         source_language: SourceLanguage::GLSL,
-        target: Target::Vulkan { version: VulkanVersion::Vulkan1_1, spirv_version: SpirvVersion::SPIRV1_3 },
+        target: match kernel.target {
+            Version::V1_1 => {
+                Target::Vulkan { version: VulkanVersion::Vulkan1_1, spirv_version: SpirvVersion::SPIRV1_3 }
+            }
+            Version::V1_3 => {
+                Target::Vulkan { version: VulkanVersion::Vulkan1_3, spirv_version: SpirvVersion::SPIRV1_6 }
+            }
+        },
         version_profile: None,
         messages: ShaderMessage::DEFAULT,
     };
     let source = ShaderSource::from(source);
-    let input =
-        ShaderInput::new(&source, ShaderStage::Compute, &options, None::<&[(&str, Option<&str>)]>, None)
-            .map_err(|error| anyhow!("{error}"))
-            .with_context(|| format!("reading kernel `{name}`"))?;
+    let defines: Vec<_> = kernel.defines.iter().map(|(name, value)| (*name, Some(*value))).collect();
+    let input = ShaderInput::new(&source, ShaderStage::Compute, &options, Some(&defines), None)
+        .map_err(|error| anyhow!("{error}"))
+        .with_context(|| format!("reading kernel `{name}`"))?;
     let words = compiler
         .create_shader(input)
         .and_then(|shader| shader.compile())
@@ -70,12 +123,12 @@ pub fn compile(source: &str, name: &str) -> Result<Vec<u8>> {
 pub fn compile_all(kernels: &Path) -> Result<(BTreeMap<String, Vec<u8>>, Manifest)> {
     let mut spirv = BTreeMap::new();
     let mut entries = BTreeMap::new();
-    for name in KERNELS {
-        let path = kernels.join(format!("src/{name}/{name}.comp"));
-        let source = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-        let binary = compile(&source, name)?;
+    for kernel in &SOURCES {
+        let name = kernel.name;
+        let source = read(kernels, kernel.path)?;
+        let binary = compile(&source, kernel)?;
         let entry = Entry {
-            source_sha256: HEXLOWER.encode(&Sha256::digest(&source)),
+            source_sha256: HEXLOWER.encode(&Sha256::digest(format!("{:?}\n{source}", kernel.defines))),
             spirv_sha256: HEXLOWER.encode(&Sha256::digest(&binary)),
             spirv_bytes: binary.len(),
         };
@@ -130,12 +183,10 @@ mod tests {
     #[test]
     fn a_changed_source_is_seen_as_drift() {
         let copy = tempfile::tempdir().unwrap();
-        for name in KERNELS {
-            let folder = copy.path().join(format!("src/{name}"));
-            std::fs::create_dir_all(&folder).unwrap();
-            let source =
-                std::fs::read_to_string(kernels_folder().join(format!("src/{name}/{name}.comp"))).unwrap();
-            std::fs::write(folder.join(format!("{name}.comp")), source).unwrap();
+        for kernel in &SOURCES {
+            let path = copy.path().join("src").join(kernel.path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, read(&kernels_folder(), kernel.path).unwrap()).unwrap();
         }
         std::fs::create_dir(copy.path().join("spirv")).unwrap();
         write_all(copy.path()).unwrap();
@@ -148,8 +199,11 @@ mod tests {
 
     #[test]
     fn a_source_that_does_not_compile_is_refused_by_name() {
-        let error =
-            format!("{:#}", compile("#version 460\nvoid main() { undefined(); }", "broken").unwrap_err());
+        let error = format!(
+            "{:#}",
+            compile("#version 460\nvoid main() { undefined(); }", &plain("broken", "broken.comp"))
+                .unwrap_err()
+        );
         assert!(error.contains("compiling kernel `broken`") && error.contains("undefined"), "{error}");
     }
 }

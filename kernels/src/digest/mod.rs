@@ -12,9 +12,11 @@ use crate::{Cost, Kernel, WORKGROUP_SIZE};
 pub const KERNEL: Kernel = Kernel {
     name: "digest",
     bindings: 2,
-    specialized: false,
+    table: false,
+    needs: &[],
+    specialized: 0,
     spirv: include_bytes!("../../spirv/digest.spv"),
-    wgsl: include_str!("digest.wgsl"),
+    wgsl: Some(include_str!("digest.wgsl")),
     reference: reference::run,
 };
 

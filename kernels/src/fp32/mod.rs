@@ -17,9 +17,11 @@ use crate::{Cost, Kernel, WORKGROUP_SIZE};
 pub const KERNEL: Kernel = Kernel {
     name: "fp32",
     bindings: 2,
-    specialized: false,
+    table: false,
+    needs: &[],
+    specialized: 0,
     spirv: include_bytes!("../../spirv/fp32.spv"),
-    wgsl: include_str!("fp32.wgsl"),
+    wgsl: Some(include_str!("fp32.wgsl")),
     reference: reference::run,
 };
 

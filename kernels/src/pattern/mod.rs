@@ -17,9 +17,11 @@ use crate::{Cost, Kernel, Params, WORKGROUP_SIZE, WORKGROUPS_MAX};
 pub const KERNEL: Kernel = Kernel {
     name: "pattern",
     bindings: 2,
-    specialized: true,
+    table: false,
+    needs: &[],
+    specialized: 1,
     spirv: include_bytes!("../../spirv/pattern.spv"),
-    wgsl: include_str!("pattern.wgsl"),
+    wgsl: Some(include_str!("pattern.wgsl")),
     reference: reference::run,
 };
 

@@ -16,9 +16,11 @@ use crate::{Cost, Kernel, Params, WORKGROUPS_MAX};
 pub const KERNEL: Kernel = Kernel {
     name: "stream",
     bindings: 3,
-    specialized: true,
+    table: false,
+    needs: &[],
+    specialized: 1,
     spirv: include_bytes!("../../spirv/stream.spv"),
-    wgsl: include_str!("stream.wgsl"),
+    wgsl: Some(include_str!("stream.wgsl")),
     reference: reference::run,
 };
 

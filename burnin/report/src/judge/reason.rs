@@ -60,6 +60,8 @@ codes! {
     Interrupted = "INTERRUPTED", "repeat the burn-in to the end";
     /// Planned, not run.
     NotRun = "NOT-RUN", "repeat the burn-in";
+    /// The device does not offer what the check needs.
+    Unsupported = "UNSUPPORTED", "none if this device has no such unit; else update its driver, since what is not offered is not tried";
     /// No GPU on PCI.
     NoGpu = "NO-GPU", "seat or enable the GPU; to burn in the software device instead, choose `--plan quick-software`";
     /// A GPU on PCI, no kernel driver bound.

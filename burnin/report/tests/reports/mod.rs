@@ -91,6 +91,9 @@ pub(crate) fn device(number: usize) -> DeviceInfo {
         memory_budget_bytes: None,
         binding_bytes_max: Bytes(4 << 30),
         timestamps: true,
+        features: Vec::new(),
+        units: None,
+        subgroup_size: None,
     }
 }
 

@@ -161,6 +161,9 @@ mod tests {
             memory_budget_bytes: None,
             binding_bytes_max: Bytes::mib(128),
             timestamps: true,
+            features: Vec::new(),
+            units: None,
+            subgroup_size: None,
         }
     }
 

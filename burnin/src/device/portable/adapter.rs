@@ -1,6 +1,6 @@
 //! What an adapter says about itself.
 
-use report::{Backend, Bdf, Bytes, DeviceId, DeviceInfo, DeviceKind, PciId};
+use report::{Backend, Bdf, Bytes, DeviceId, DeviceInfo, DeviceKind, Feature, PciId};
 
 /// An adapter and what it says.
 pub(super) struct Adapter {
@@ -31,6 +31,15 @@ pub(super) fn all() -> Vec<Adapter> {
     adapters
 }
 
+/// What of wgpu's features kernels use. Dot products need none: where the device has no instruction, the compiler writes
+/// them out.
+pub(super) const OFFERED: [(wgpu::Features, Feature); 4] = [
+    (wgpu::Features::SHADER_F16, Feature::Float16),
+    (wgpu::Features::SHADER_F64, Feature::Float64),
+    (wgpu::Features::SHADER_INT64, Feature::Int64),
+    (wgpu::Features::empty(), Feature::DotProduct),
+];
+
 fn adapter(raw: wgpu::Adapter) -> Adapter {
     let (told, limits) = (raw.get_info(), raw.limits());
     let info = DeviceInfo {
@@ -48,6 +57,13 @@ fn adapter(raw: wgpu::Adapter) -> Adapter {
         memory_budget_bytes: None,
         binding_bytes_max: Bytes(limits.max_storage_buffer_binding_size),
         timestamps: raw.features().contains(wgpu::Features::TIMESTAMP_QUERY),
+        features: OFFERED
+            .iter()
+            .filter(|(on, _)| raw.features().contains(*on))
+            .map(|(_, f)| f.clone())
+            .collect(),
+        units: None,
+        subgroup_size: None,
     };
     Adapter { raw, info }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use report::Bytes;
 
-use super::adapter::Adapter;
+use super::adapter::{Adapter, OFFERED};
 use crate::clock::{Clock, MonotonicClock};
 use crate::device::DeviceError;
 
@@ -32,7 +32,8 @@ impl Logical {
     pub(super) fn new(adapter: &Adapter) -> Result<Self, DeviceError> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("assay"),
-            required_features: adapter.raw.features() & wgpu::Features::TIMESTAMP_QUERY,
+            required_features: adapter.raw.features()
+                & OFFERED.iter().fold(wgpu::Features::TIMESTAMP_QUERY, |all, (one, _)| all | *one),
             required_limits: adapter.raw.limits(),
             // Few large buffers: pools of blocks would take memory that a memory check wants to see.
             memory_hints: wgpu::MemoryHints::MemoryUsage,

@@ -11,7 +11,7 @@ use crate::device::DeviceError;
 
 /// Every pipeline made so far, by the kernel's name and its specialization.
 pub(super) struct Pipelines {
-    made: HashMap<(&'static str, Option<u32>), Arc<Pipeline>>,
+    made: HashMap<(&'static str, Vec<u32>), Arc<Pipeline>>,
     logical: Arc<Logical>,
 }
 
@@ -26,11 +26,11 @@ impl Pipelines {
         kernel: &'static Kernel,
         params: &Params,
     ) -> Result<Arc<Pipeline>, DeviceError> {
-        let key = (kernel.name, kernel.specialization(params));
+        let key = (kernel.name, kernel.specialization(params).to_vec());
         if let Some(pipeline) = self.made.get(&key) {
             return Ok(Arc::clone(pipeline));
         }
-        let pipeline = Arc::new(Pipeline::new(&self.logical, kernel, key.1)?);
+        let pipeline = Arc::new(Pipeline::new(&self.logical, kernel, &key.1)?);
         self.made.insert(key, Arc::clone(&pipeline));
         Ok(pipeline)
     }
@@ -43,11 +43,15 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    fn new(logical: &Logical, kernel: &Kernel, specialization: Option<u32>) -> Result<Self, DeviceError> {
+    fn new(logical: &Logical, kernel: &Kernel, specialization: &[u32]) -> Result<Self, DeviceError> {
         let device = logical.raw();
+        let wgsl = kernel.wgsl.ok_or_else(|| DeviceError::Driver {
+            doing: "compiling a kernel's WGSL",
+            message: format!("kernel `{}` has none: run it through Vulkan", kernel.name),
+        })?;
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name),
-            source: wgpu::ShaderSource::Wgsl(kernel.wgsl.into()),
+            source: wgpu::ShaderSource::Wgsl(wgsl.into()),
         });
         // Storage buffers first, the parameters last.
         let storage = wgpu::BufferBindingType::Storage { read_only: false };
@@ -64,7 +68,9 @@ impl Pipeline {
             bind_group_layouts: &[Some(&groups)],
             ..Default::default()
         });
-        let constants: Vec<_> = specialization.map(|value| ("0", f64::from(value))).into_iter().collect();
+        let names: Vec<_> = (0..specialization.len()).map(|id| id.to_string()).collect();
+        let constants: Vec<_> =
+            names.iter().map(String::as_str).zip(specialization.iter().copied().map(f64::from)).collect();
         let raw = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
             label: Some(kernel.name),
             layout: Some(&layout),

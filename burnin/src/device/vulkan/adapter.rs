@@ -3,10 +3,11 @@
 use std::ffi::CStr;
 use std::fmt::Write as _;
 
-use ash::{ext, vk};
+use ash::{amd, ext, nv, vk};
 use report::{Backend, Bdf, Bytes, DeviceId, DeviceInfo, DeviceKind, PciId};
 
 use super::failed;
+use super::features::Features;
 use super::instance::Instance;
 use crate::device::DeviceError;
 
@@ -21,6 +22,7 @@ pub(super) struct Adapter {
     /// Nanoseconds of one tick.
     pub(super) timestamp_period: f32,
     pub(super) memory: vk::PhysicalDeviceMemoryProperties,
+    pub(super) features: Features,
 }
 
 /// Every physical device with a compute queue, in the order of their ids.
@@ -57,7 +59,17 @@ fn adapter(instance: &Instance, raw: vk::PhysicalDevice) -> Result<Option<Adapte
     let mut pci = vk::PhysicalDevicePCIBusInfoPropertiesEXT::default();
     let mut ids = vk::PhysicalDeviceIDProperties::default();
     let mut driver = vk::PhysicalDeviceDriverProperties::default();
-    let mut properties = vk::PhysicalDeviceProperties2::default().push_next(&mut ids);
+    let mut subgroup = vk::PhysicalDeviceSubgroupProperties::default();
+    let mut sm = vk::PhysicalDeviceShaderSMBuiltinsPropertiesNV::default();
+    let mut cores = vk::PhysicalDeviceShaderCoreProperties2AMD::default();
+    let mut properties =
+        vk::PhysicalDeviceProperties2::default().push_next(&mut ids).push_next(&mut subgroup);
+    if has(nv::shader_sm_builtins::NAME) {
+        properties = properties.push_next(&mut sm);
+    }
+    if has(amd::shader_core_properties2::NAME) {
+        properties = properties.push_next(&mut cores);
+    }
     if has(ext::pci_bus_info::NAME) {
         properties = properties.push_next(&mut pci);
     }
@@ -69,6 +81,10 @@ fn adapter(instance: &Instance, raw: vk::PhysicalDevice) -> Result<Option<Adapte
     // SAFETY: `raw` is of this instance; the chain's structures are known to the device and live through the call.
     unsafe { instance.raw().get_physical_device_properties2(raw, &mut properties) };
     let base = properties.properties;
+    let features = Features::of(instance, raw, version, has);
+    let units = has(nv::shader_sm_builtins::NAME).then_some(sm.shader_sm_count);
+    let core_units = has(amd::shader_core_properties2::NAME).then_some(cores.active_compute_unit_count);
+    let subgroup_size = subgroup.subgroup_size;
     let (memory, memory_budget_bytes) = memory(instance, raw, has(ext::memory_budget::NAME));
     let heap = largest_local_heap(&memory);
     let info = DeviceInfo {
@@ -85,6 +101,9 @@ fn adapter(instance: &Instance, raw: vk::PhysicalDevice) -> Result<Option<Adapte
         memory_budget_bytes: memory_budget_bytes.zip(heap).map(|(budgets, (index, _))| Bytes(budgets[index])),
         binding_bytes_max: Bytes(u64::from(base.limits.max_storage_buffer_range)),
         timestamps: timestamp_bits > 0 && base.limits.timestamp_period > 0.0,
+        features: features.offered(),
+        units: units.or(core_units),
+        subgroup_size: (version >= vk::API_VERSION_1_1).then_some(subgroup_size),
     };
     Ok(Some(Adapter {
         raw,
@@ -93,6 +112,7 @@ fn adapter(instance: &Instance, raw: vk::PhysicalDevice) -> Result<Option<Adapte
         timestamp_bits,
         timestamp_period: base.limits.timestamp_period,
         memory,
+        features,
     }))
 }
 

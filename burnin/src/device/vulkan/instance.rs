@@ -35,10 +35,10 @@ struct Messenger {
 }
 
 impl Instance {
-    /// Loads the Vulkan loader and makes an instance for Vulkan 1.1.
+    /// Loads the Vulkan loader and makes an instance for Vulkan 1.3.
     ///
-    /// Version 1.1 is asked for since every driver takes it (SwiftShader refuses an application that says 1.4); a device's
-    /// own version is read from its properties. With `validate` the validation layer is switched on and must be there.
+    /// Version 1.3 is the highest of which we use anything, and SwiftShader refuses an application that says 1.4; a
+    /// device's own version, which may be lower, is read from its properties. With `validate` the validation layer is switched on and must be there.
     pub(super) fn new(validate: bool) -> Result<Self, DeviceError> {
         // SAFETY: the loader library is trusted to be a Vulkan loader; it is kept open in `_entry`.
         let entry = unsafe { ash::Entry::load() }.map_err(|error| DeviceError::Driver {
@@ -46,7 +46,7 @@ impl Instance {
             message: error.to_string(),
         })?;
         let application =
-            vk::ApplicationInfo::default().application_name(c"assay").api_version(vk::API_VERSION_1_1);
+            vk::ApplicationInfo::default().application_name(c"assay").api_version(vk::API_VERSION_1_3);
         let layers = if validate { vec![VALIDATION_LAYER.as_ptr()] } else { Vec::new() };
         let names = [ext::debug_utils::NAME.as_ptr(), ext::validation_features::NAME.as_ptr()];
         // Missing barriers are looked for only where it is asked. The layer of Debian 12 (1.3.239) sees those between

@@ -17,21 +17,20 @@ pub(super) struct Logical {
     timestamp_bits: u32,
     timestamp_period: f32,
     memory: vk::PhysicalDeviceMemoryProperties,
+    addresses: bool,
     /// Destroyed after the device.
     _instance: Arc<Instance>,
 }
 
 impl Logical {
-    /// Opens the physical device with one compute queue and no optional feature.
+    /// Opens the physical device with one compute queue and every optional feature that kernels use.
     pub(super) fn new(instance: Arc<Instance>, adapter: &Adapter) -> Result<Self, DeviceError> {
         let priorities = [1.0];
         let queues = [vk::DeviceQueueCreateInfo::default()
             .queue_family_index(adapter.family)
             .queue_priorities(&priorities)];
-        let create = vk::DeviceCreateInfo::default().queue_create_infos(&queues);
-        // SAFETY: the physical device is of this instance; `create` and all it points to live through the call.
-        let raw = unsafe { instance.raw().create_device(adapter.raw, &create, None) }
-            .map_err(failed("opening the device"))?;
+        let opened = adapter.features.open(&instance, adapter.raw, &queues);
+        let raw = opened.map_err(failed("opening the device"))?;
         // SAFETY: the family was asked for with one queue just above.
         let queue = unsafe { raw.get_device_queue(adapter.family, 0) };
         Ok(Self {
@@ -41,6 +40,7 @@ impl Logical {
             timestamp_bits: if adapter.info.timestamps { adapter.timestamp_bits } else { 0 },
             timestamp_period: adapter.timestamp_period,
             memory: adapter.memory,
+            addresses: adapter.features.addresses(),
             _instance: instance,
         })
     }
@@ -48,6 +48,11 @@ impl Logical {
     /// The device's functions.
     pub(super) fn raw(&self) -> &ash::Device {
         &self.raw
+    }
+
+    /// May buffers be reached by their addresses?
+    pub(super) fn addresses(&self) -> bool {
+        self.addresses
     }
 
     pub(super) fn queue(&self) -> vk::Queue {

@@ -1,13 +1,14 @@
 //! Buffers with memory of their own, and the staging buffer through which the host reaches device memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ash::vk;
 use report::Bytes;
 
 use super::failed;
 use super::logical::Logical;
-use super::submit::Place;
+use super::submit::{Place, Submitter};
 use crate::device::DeviceError;
 
 /// Owns a buffer and its memory.
@@ -32,13 +33,17 @@ impl Memory {
     ) -> Result<Self, DeviceError> {
         // `vkCmdFillBuffer` works on whole words; round up.
         let bytes = Bytes(bytes.0.max(4).next_multiple_of(4));
+        let mut usage = vk::BufferUsageFlags::STORAGE_BUFFER
+            | vk::BufferUsageFlags::TRANSFER_SRC
+            | vk::BufferUsageFlags::TRANSFER_DST;
+        let mut flags = vk::MemoryAllocateFlagsInfo::default();
+        if logical.addresses() {
+            usage |= vk::BufferUsageFlags::SHADER_DEVICE_ADDRESS;
+            flags = flags.flags(vk::MemoryAllocateFlags::DEVICE_ADDRESS);
+        }
         let create = vk::BufferCreateInfo::default()
             .size(bytes.0)
-            .usage(
-                vk::BufferUsageFlags::STORAGE_BUFFER
-                    | vk::BufferUsageFlags::TRANSFER_SRC
-                    | vk::BufferUsageFlags::TRANSFER_DST,
-            )
+            .usage(usage)
             .sharing_mode(vk::SharingMode::EXCLUSIVE);
         // SAFETY: the device is alive; `create` lives through the call.
         let raw = unsafe { logical.raw().create_buffer(&create, None) }.map_err(out_of(bytes))?;
@@ -52,13 +57,27 @@ impl Memory {
                 doing: "choosing a memory type",
                 message: format!("none of {wishes:?} is offered for a storage buffer"),
             })?;
-        let allocate = vk::MemoryAllocateInfo::default().allocation_size(needs.size).memory_type_index(kind);
+        let allocate = vk::MemoryAllocateInfo::default()
+            .allocation_size(needs.size)
+            .memory_type_index(kind)
+            .push_next(&mut flags);
         // SAFETY: the device is alive; the type is one of its own.
         buffer.memory =
             unsafe { buffer.logical.raw().allocate_memory(&allocate, None) }.map_err(out_of(bytes))?;
         // SAFETY: buffer and memory are of this device, neither is bound yet, the size fits by the allocation above.
         unsafe { buffer.logical.raw().bind_buffer_memory(raw, buffer.memory, 0) }.map_err(out_of(bytes))?;
         Ok(buffer)
+    }
+
+    /// Its address on the device.
+    ///
+    /// # Panics
+    /// If the device offers none: a check that asks for a table is not run there.
+    pub(super) fn address(&self) -> vk::DeviceAddress {
+        assert!(self.logical.addresses(), "the device offers no buffer addresses");
+        let info = vk::BufferDeviceAddressInfo::default().buffer(self.raw);
+        // SAFETY: the buffer has memory and was made for this use, since the feature is on (asserted above).
+        unsafe { self.logical.raw().get_buffer_device_address(&info) }
     }
 
     pub(super) fn raw(&self) -> vk::Buffer {
@@ -140,5 +159,37 @@ impl Drop for Staging {
     fn drop(&mut self) {
         // SAFETY: the memory was mapped in `new` and is unmapped once, before it is freed.
         unsafe { self.memory.logical.raw().unmap_memory(self.memory.memory) };
+    }
+}
+
+/// The addresses of buffers that a kernel reaches without a binding, in a buffer of their own.
+pub(super) struct Table {
+    shown: Option<(Vec<vk::DeviceAddress>, Memory)>,
+    logical: Arc<Logical>,
+}
+
+impl Table {
+    pub(super) fn new(logical: Arc<Logical>) -> Self {
+        Self { shown: None, logical }
+    }
+
+    /// A buffer with these addresses, 64 bits each; written only when they are others than the last time.
+    pub(super) fn show(
+        &mut self,
+        submitter: &Submitter,
+        addresses: Vec<vk::DeviceAddress>,
+        deadline: Duration,
+    ) -> Result<vk::Buffer, DeviceError> {
+        if let Some((shown, memory)) = &self.shown
+            && *shown == addresses
+        {
+            return Ok(memory.raw());
+        }
+        let bytes: &[u8] = bytemuck::cast_slice(&addresses);
+        let memory = Memory::on_device(Arc::clone(&self.logical), Bytes(bytes.len() as u64))?;
+        submitter.update(&memory, bytes, deadline)?;
+        let raw = memory.raw();
+        self.shown = Some((addresses, memory));
+        Ok(raw)
     }
 }

@@ -1,7 +1,7 @@
 //! Vulkan through `ash`: the product.
 //!
-//! One file for each kind of object, each with one owner that creates and destroys it: [`instance`], [`adapter`] (what a
-//! physical device says), [`logical`] (device and queue), [`memory`], [`pipeline`], [`submit`]. A child holds an [`Arc`]
+//! One file for each kind of object, each with one owner that creates and destroys it: [`instance`], [`features`]
+//! and [`adapter`] (what a physical device offers and says), [`logical`] (device and queue), [`memory`], [`pipeline`], [`submit`]. A child holds an [`Arc`]
 //! of its parent, so the order of destruction follows. After a hang or a loss nothing is destroyed: [`Vulkan`] forgets what
 //! it holds, since destroying objects in use is undefined and waiting could last for ever.
 
@@ -14,6 +14,7 @@ use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
 use ash::vk;
 
 mod instance;
+mod features;
 mod adapter;
 mod logical;
 mod memory;
@@ -24,7 +25,7 @@ pub use instance::VALIDATION_VARIABLE;
 
 use instance::Instance;
 use logical::Logical;
-use memory::{Memory, Staging};
+use memory::{Memory, Staging, Table};
 use pipeline::Pipelines;
 use submit::{Place, Submitter};
 
@@ -56,6 +57,7 @@ fn open_in(instance: Instance, id: &DeviceId) -> Result<Vulkan, DeviceError> {
         submitter: Submitter::new(Arc::clone(&logical))?,
         pipelines: Pipelines::new(Arc::clone(&logical)),
         staging: Staging::new(Arc::clone(&logical))?,
+        table: Table::new(Arc::clone(&logical)),
         buffers: Vec::new(),
         logical,
     };
@@ -76,6 +78,7 @@ struct Live {
     submitter: Submitter,
     pipelines: Pipelines,
     staging: Staging,
+    table: Table,
     buffers: Vec<Option<Memory>>,
     logical: Arc<Logical>,
 }
@@ -188,9 +191,13 @@ impl Device for Vulkan {
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         self.guarded(|live| {
             let pipeline = live.pipelines.get(dispatch.kernel, &dispatch.params)?;
-            let buffers: Vec<vk::Buffer> =
-                dispatch.buffers.iter().map(|buffer| live.memory(*buffer).raw()).collect();
-            live.submitter.dispatch(&pipeline, &buffers, dispatch, deadline)
+            let (bound, table) = dispatch.buffers.split_at(dispatch.kernel.bindings as usize);
+            let mut bound: Vec<vk::Buffer> = bound.iter().map(|buffer| live.memory(*buffer).raw()).collect();
+            if dispatch.kernel.table {
+                let addresses = table.iter().map(|buffer| live.memory(*buffer).address()).collect();
+                bound.push(live.table.show(&live.submitter, addresses, deadline)?);
+            }
+            live.submitter.dispatch(&pipeline, &bound, dispatch, deadline)
         })
     }
 }

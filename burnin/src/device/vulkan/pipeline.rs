@@ -12,7 +12,7 @@ use crate::device::DeviceError;
 
 /// Every pipeline made so far, by the kernel's name and its specialization.
 pub(super) struct Pipelines {
-    made: HashMap<(&'static str, Option<u32>), Arc<Pipeline>>,
+    made: HashMap<(&'static str, Vec<u32>), Arc<Pipeline>>,
     logical: Arc<Logical>,
 }
 
@@ -27,11 +27,11 @@ impl Pipelines {
         kernel: &'static Kernel,
         params: &Params,
     ) -> Result<Arc<Pipeline>, DeviceError> {
-        let key = (kernel.name, kernel.specialization(params));
+        let key = (kernel.name, kernel.specialization(params).to_vec());
         if let Some(pipeline) = self.made.get(&key) {
             return Ok(Arc::clone(pipeline));
         }
-        let pipeline = Arc::new(Pipeline::new(Arc::clone(&self.logical), kernel, key.1)?);
+        let pipeline = Arc::new(Pipeline::new(Arc::clone(&self.logical), kernel, &key.1)?);
         self.made.insert(key, Arc::clone(&pipeline));
         Ok(pipeline)
     }
@@ -50,7 +50,7 @@ pub(super) struct Pipeline {
 pub(super) const PARAMS_BYTES: u32 = size_of::<Params>() as u32;
 
 impl Pipeline {
-    fn new(logical: Arc<Logical>, kernel: &Kernel, specialization: Option<u32>) -> Result<Self, DeviceError> {
+    fn new(logical: Arc<Logical>, kernel: &Kernel, specialization: &[u32]) -> Result<Self, DeviceError> {
         let mut pipeline = Self {
             raw: vk::Pipeline::null(),
             layout: vk::PipelineLayout::null(),
@@ -64,7 +64,7 @@ impl Pipeline {
 
     fn make_layouts(&mut self, kernel: &Kernel) -> Result<(), DeviceError> {
         let device = self.logical.raw();
-        let bindings: Vec<_> = (0..kernel.bindings)
+        let bindings: Vec<_> = (0..kernel.bindings + u32::from(kernel.table))
             .map(|binding| {
                 vk::DescriptorSetLayoutBinding::default()
                     .binding(binding)
@@ -88,7 +88,7 @@ impl Pipeline {
         Ok(())
     }
 
-    fn make(&mut self, kernel: &Kernel, specialization: Option<u32>) -> Result<(), DeviceError> {
+    fn make(&mut self, kernel: &Kernel, specialization: &[u32]) -> Result<(), DeviceError> {
         let device = self.logical.raw();
         let words: Vec<u32> =
             kernel.spirv.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
@@ -96,12 +96,16 @@ impl Pipeline {
         // SAFETY: the code is SPIR-V that our compiler made and the drift test holds to its source.
         let module = unsafe { device.create_shader_module(&create, None) }
             .map_err(failed("loading a kernel's SPIR-V"))?;
-        let values: Vec<u8> = specialization.map(u32::to_ne_bytes).into_iter().flatten().collect();
-        let entries: Vec<_> = specialization
-            .map(|_| vk::SpecializationMapEntry { constant_id: 0, offset: 0, size: 4 })
-            .into_iter()
+        let entries: Vec<_> = (0u32..)
+            .zip(specialization)
+            .map(|(constant_id, _)| vk::SpecializationMapEntry {
+                constant_id,
+                offset: constant_id * 4,
+                size: 4,
+            })
             .collect();
-        let constants = vk::SpecializationInfo::default().map_entries(&entries).data(&values);
+        let values = bytemuck::cast_slice(specialization);
+        let constants = vk::SpecializationInfo::default().map_entries(&entries).data(values);
         let stage = vk::PipelineShaderStageCreateInfo::default()
             .stage(vk::ShaderStageFlags::COMPUTE)
             .module(module)

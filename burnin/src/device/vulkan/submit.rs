@@ -13,7 +13,7 @@ use crate::clock::{Clock, MonotonicClock};
 use crate::device::{DeviceError, Dispatch, Elapsed};
 
 /// Most storage buffers of a kernel.
-const BINDINGS_MAX: u32 = 4;
+const BINDINGS_MAX: u32 = 6;
 
 /// A place in a buffer.
 #[derive(Clone, Copy)]
@@ -90,6 +90,22 @@ impl Submitter {
         self.run("zeroing a buffer", deadline, |device, commands| {
             // SAFETY: `commands` is recording; the buffer is of this device, a whole number of words, not in use.
             unsafe { device.cmd_fill_buffer(commands, buffer, 0, bytes, 0) };
+        })
+        .map(|_| ())
+    }
+
+    /// Writes at most 64 KiB, a whole number of words, to the start of a buffer.
+    pub(super) fn update(
+        &self,
+        memory: &Memory,
+        bytes: &[u8],
+        deadline: Duration,
+    ) -> Result<(), DeviceError> {
+        assert!(bytes.len() <= 1 << 16 && bytes.len() % 4 == 0 && bytes.len() as u64 <= memory.bytes().0);
+        let buffer = memory.raw();
+        self.run("writing a buffer", deadline, |device, commands| {
+            // SAFETY: `commands` is recording; the bytes fit the buffer and the command (asserted above).
+            unsafe { device.cmd_update_buffer(commands, buffer, 0, bytes) };
         })
         .map(|_| ())
     }
