@@ -6,7 +6,7 @@
 //! the matrix units at 63 to 65 % whatever the kernel does. Judge by what is reachable, refuse by what is physical.
 //!
 //! The figures are data (`limits/*.toml`, one file per GPU model), each with its source and a [`Grade`] that says how far
-//! it is known. A lint refuses what physics forbids: in our own table (a test), in a plan, and in tables that others
+//! it is known. [`lint`] refuses what physics forbids: in our own table (a test), in a plan, and in tables that others
 //! publish. What this does not do: measure anything, or say what the fleet usually reaches.
 //!
 //! All rates are per second and decimal: FLOP/s, OP/s (a multiply-add is two), B/s.
@@ -16,6 +16,8 @@ pub mod formula;
 pub mod model;
 pub mod table;
 pub mod bounds;
+pub mod gates;
+pub mod lint;
 
 pub use bounds::{Basis, Bounds, NoBounds, OwnProperties, Reachable, bounds_of};
 pub use formula::Formula;

@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod physics;
 mod reach;
 
-use report::limits::{Model, table};
+use report::limits::{Metric, Model, table};
 
 fn model(name: &str) -> Model {
     let found = table::built_in().iter().find(|(_, model)| model.name == name);
     found.unwrap_or_else(|| panic!("no model `{name}`")).1.clone()
+}
+
+fn physical(model: &Model, metric: Metric) -> f64 {
+    model.physical(metric).unwrap().per_s()
 }
