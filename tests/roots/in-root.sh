@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # in-root.sh DIR COMMAND...: runs COMMAND in a root made by make-root.sh, in the same working
-# directory, with the same environment and exit status. The working directory, the folder of COMMAND where that
-# is a path, CARGO_TARGET_DIR, /tmp, /proc, /sys and /dev are the host's own; its mounts are private and end with
-# COMMAND. Serves as cargo's runner for a target.
+# directory, with the same environment and exit status. Of the host it sees the working directory,
+# COMMAND's own directory when the root has no such file, CARGO_TARGET_DIR, /tmp, /proc, /sys and
+# /dev. The mounts are private and end with COMMAND.
 set -euo pipefail
 
 [ $# -ge 2 ] || { echo "usage: in-root.sh DIR COMMAND..." >&2; exit 2; }
@@ -13,8 +13,9 @@ shift
 as_root=()
 [ "$(id -u)" = 0 ] || as_root=(--map-root-user)
 binds=("$PWD")
-case $1 in */*) binds+=("$(dirname -- "$(realpath -- "$1")")") ;; esac
 [ -z "${CARGO_TARGET_DIR:-}" ] || binds+=("$(realpath -m -- "$CARGO_TARGET_DIR")")
+program=$(realpath -m -- "$1")
+[[ $1 != */* || -e $root$program ]] || binds+=("$(dirname "$program")")
 for dir in "${binds[@]}"; do mkdir -p "$dir"; done
 binds+=(/tmp /proc /sys /dev)
 

@@ -18,18 +18,21 @@ keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/assay/debs
 stamp=.assay-root                      # what was asked for, then "package version" lines
 
-if [ "$(head -n 1 "$root/$stamp" 2>/dev/null)" = "${packages[*]}" ]; then exit 0; fi
+complete() { [ "$(head -n 1 "$root/$stamp" 2>/dev/null)" = "${packages[*]}" ]; }
+if complete; then exit 0; fi
+mkdir -p "$cache/partial"
+exec 9>"$cache/.make-root.lock"        # one at a time: the cache and $root.part are shared
+flock 9
+if complete; then exit 0; fi
 [ ! -e "$root" ] || [ -e "$root/$stamp" ] || rmdir "$root" 2>/dev/null \
   || die "$root exists and is not a root made by this script"
-for tool in apt-get dpkg-deb curl; do
-  command -v $tool >/dev/null || die "$tool is missing"
-done
+for tool in apt-get dpkg-deb curl; do command -v $tool >/dev/null || die "$tool is missing"; done
 [ -r $keyring ] || die "$keyring is missing (package debian-archive-keyring)"
 
 # An apt of our own: the host's transport settings, none of its lists, hooks, pins or packages.
 apt=$(mktemp -d) part=$root.part
 trap 'rm -rf "$apt" "$part"' EXIT
-mkdir -p "$apt/lists/partial" "$cache/partial"
+mkdir -p "$apt/lists/partial"
 : >"$apt/status"
 apt-config dump | grep '^Acquire::' | grep -v '^Acquire::IndexTargets' >"$apt/conf" || true
 cat >>"$apt/conf" <<CONF
