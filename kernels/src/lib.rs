@@ -126,7 +126,7 @@ pub enum SelfFault {
 }
 
 impl SelfFault {
-    /// As the four words from `params[2]` on: kind, workgroup, lane, mask.
+    /// As the four words from `params[4]` on: kind, workgroup, lane, mask.
     fn words(self) -> [u32; 4] {
         match self {
             Self::None => [0; 4],
@@ -137,7 +137,7 @@ impl SelfFault {
 
     /// `value` as this fault leaves it, in this lane of this workgroup. Reads the words of [`Self::words`].
     fn apply(params: &Params, workgroup: u32, lane: u32, value: u32) -> u32 {
-        let [kind, at_workgroup, at_lane, mask] = [params[2], params[3], params[4], params[5]];
+        let [kind, at_workgroup, at_lane, mask] = [params[4], params[5], params[6], params[7]];
         match kind {
             1 if workgroup == at_workgroup && lane == at_lane => value ^ mask,
             2 if lane % 32 == at_lane => value | mask,

@@ -17,6 +17,18 @@ pub const fn mix32(word: u32) -> u32 {
     x ^ (x >> 16)
 }
 
+/// The word that [`mix32`] made into this one: its three multiplications and shifts undone.
+pub const fn unmix32(word: u32) -> u32 {
+    let mut x = word;
+    x ^= x >> 16;
+    // The inverse of 0x846ca68b modulo 2^32.
+    x = x.wrapping_mul(0x4302_1123);
+    x ^= (x >> 15) ^ (x >> 30);
+    // The inverse of 0x7feb352d.
+    x = x.wrapping_mul(0x1d69_e2a5);
+    x ^ (x >> 16)
+}
+
 /// Ties the results of a workgroup to the dispatch and to its place, so that a stale or exchanged tile differs.
 pub const fn stamp(seed: u32, workgroup: u32) -> u32 {
     mix32(workgroup.wrapping_mul(GOLDEN) ^ seed)
@@ -48,6 +60,11 @@ mod tests {
             let at = at % words.len();
             changed[at] ^= mask;
             prop_assert_ne!(digest64(words), digest64(changed));
+        }
+
+        #[test]
+        fn mixing_can_be_undone(word: u32) {
+            prop_assert_eq!(unmix32(mix32(word)), word);
         }
 
         #[test]

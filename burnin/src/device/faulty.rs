@@ -114,7 +114,7 @@ impl<D: Device> Faulty<D> {
     fn count(&mut self, dispatch: &Dispatch<'_>) -> Option<u32> {
         let name = dispatch.kernel.name;
         let planted = match name {
-            "digest" | "fp32" => dispatch.params[2] != 0,
+            "digest" | "fp32" => dispatch.params[4] != 0,
             "pattern" => self.serves_canary(dispatch.params[0]),
             _ => false,
         };
@@ -221,7 +221,7 @@ impl<D: Device> Device for Faulty<D> {
             (Fault::StuckLane, "digest") if seen >= HIT => {
                 let mut stuck = *dispatch;
                 let [kind, workgroup, lane, mask] = [2, 0, 13, 1 << 7];
-                stuck.params[2..6].copy_from_slice(&[kind, workgroup, lane, mask]);
+                stuck.params[4..8].copy_from_slice(&[kind, workgroup, lane, mask]);
                 self.fired += 1;
                 self.inner.dispatch(&stuck, deadline)
             }

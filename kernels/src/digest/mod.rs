@@ -14,9 +14,9 @@ pub const KERNEL: Kernel = Kernel {
     bindings: 2,
     table: false,
     needs: &[],
-    specialized: 0,
+    specialized: 2,
     spirv: include_bytes!("../../spirv/digest.spv"),
-    wgsl: Some(include_str!("digest.wgsl")),
+    wgsl: Some(concat!(include_str!("../chain.wgsl"), include_str!("digest.wgsl"))),
     reference: reference::run,
 };
 
@@ -36,7 +36,7 @@ pub fn expected(work: &Work) -> Expected {
     let chains = (0..CLASSES).flat_map(|class| (0..WORKGROUP_SIZE).map(move |lane| (class, lane)));
     let ends =
         chains.map(|(class, lane)| reference::steps(reference::start(work.seed, class, lane), work.steps));
-    Expected::new(work.seed, ends.collect())
+    Expected::new(work.seed, &ends.collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -24,8 +24,8 @@ pub(super) fn steps(word: u32, count: u32) -> u32 {
 
 /// Runs the kernel.
 pub fn run(buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>) {
-    let [seed, count, ..] = *params;
-    chain::run(buffers, seed, workgroups, |workgroup, lane| {
+    let (seed, count) = (params[2], params[3]);
+    chain::run(buffers, params, workgroups, |workgroup, lane| {
         let middle = steps(start(seed, workgroup % CLASSES, lane), count / 2);
         steps(SelfFault::apply(params, workgroup, lane, middle), count / 2)
     });

@@ -11,7 +11,8 @@
 pub mod reference;
 
 pub use crate::chain::{Expected, Work};
-use crate::{Cost, Kernel, WORKGROUP_SIZE};
+use crate::chain::expected_chains;
+use crate::{Cost, Kernel};
 
 /// The kernel.
 pub const KERNEL: Kernel = Kernel {
@@ -19,9 +20,9 @@ pub const KERNEL: Kernel = Kernel {
     bindings: 2,
     table: false,
     needs: &[],
-    specialized: 0,
+    specialized: 2,
     spirv: include_bytes!("../../spirv/fp32.spv"),
-    wgsl: Some(include_str!("fp32.wgsl")),
+    wgsl: Some(concat!(include_str!("../chain.wgsl"), include_str!("fp32.wgsl"))),
     reference: reference::run,
 };
 
@@ -44,19 +45,20 @@ pub fn cost(work: &Work) -> Cost {
 
 /// What a dispatch must answer on a device that rounds so. Every workgroup does the same work.
 pub fn expected(work: &Work, rounding: Rounding) -> Expected {
-    let folds = (0..WORKGROUP_SIZE).map(|lane| {
-        let mut chains = reference::start(work.seed, lane);
-        reference::steps(&mut chains, work.steps, rounding);
-        reference::fold(&chains)
-    });
-    Expected::new(work.seed, folds.collect())
+    expected_of(work, 0, rounding)
+}
+
+/// The same with the first so many chains (0: all).
+pub fn expected_of(work: &Work, chains: u32, rounding: Rounding) -> Expected {
+    expected_chains(work, chains, |lane| reference::Chains::start(work.seed, lane, rounding))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::SelfFault;
-    use crate::mix::digest64;
+    use crate::chain::Chains as _;
+    use crate::mix::{digest64, mix32};
 
     const WORK: Work = Work { seed: 11, steps: 256, workgroups: 5 };
 
@@ -80,13 +82,30 @@ mod tests {
     #[test]
     fn chains_stay_within_two_and_do_not_settle() {
         for rounding in [Rounding::Fused, Rounding::Separate] {
-            let mut chains = reference::start(3, 17);
-            reference::steps(&mut chains, 10_000, rounding);
-            let before = chains;
-            reference::steps(&mut chains, 1, rounding);
-            assert!(chains.iter().all(|x| x.abs() <= 2.0));
-            assert!(chains.iter().zip(before).all(|(after, before)| after.to_bits() != before.to_bits()));
+            let mut chains = reference::Chains::start(3, 17, rounding);
+            chains.steps(10_000);
+            let before = chains.clone();
+            chains.steps(1);
+            assert!(chains.values().iter().all(|x| x.abs() <= 2.0));
+            let mut pairs = chains.values().iter().zip(before.values());
+            assert!(pairs.all(|(after, before)| after.to_bits() != before.to_bits()));
         }
+    }
+
+    #[test]
+    fn one_rounding_is_that_of_the_processor_also_at_ties() {
+        let hard = [0x3f80_0001u32, 0x3fff_ffff, 0x3580_0000, 0x3c80_1003, 0x3d12_3457, 0, 0x8000_0000];
+        for number in 0..100_000u32 {
+            let word = hard.get(number as usize).copied().unwrap_or(mix32(number));
+            // Any value of the map, and what a flipped bit makes of one.
+            let x = f32::from_bits(word);
+            let c = -1.9375 - (number % 32) as f32 / 1024.0;
+            let (found, right) = (reference::fused(x, c), x.mul_add(x, c));
+            assert!(found.to_bits() == right.to_bits() || right.is_nan() && found.is_nan(), "{word:#x}");
+        }
+        // 2^-12 + 2^-24 squared lies in the middle between two sums, but for its last bits.
+        let x = 2f32.powi(-12) + 2f32.powi(-30);
+        assert_eq!(reference::fused(x, -1.9375), x.mul_add(x, -1.9375));
     }
 
     #[test]
