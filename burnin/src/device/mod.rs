@@ -125,6 +125,24 @@ pub trait Device {
 
     /// Runs a kernel and waits until it is done.
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError>;
+
+    /// Runs kernels that share no buffer, at the same time where the device can, and waits until all are done. Each goes its
+    /// `repeat` rounds; all are in the same round.
+    ///
+    /// A device that cannot runs one after the other.
+    fn dispatch_together(
+        &mut self,
+        dispatches: &[Dispatch<'_>],
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        let mut all = Elapsed { device: Some(Duration::ZERO), host: Duration::ZERO };
+        for dispatch in dispatches {
+            let one = self.dispatch(dispatch, deadline.saturating_sub(all.host))?;
+            all.host += one.host;
+            all.device = all.device.zip(one.device).map(|(all, one)| all + one);
+        }
+        Ok(all)
+    }
 }
 
 impl Device for Box<dyn Device> {
@@ -157,6 +175,13 @@ impl Device for Box<dyn Device> {
     }
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         (**self).dispatch(dispatch, deadline)
+    }
+    fn dispatch_together(
+        &mut self,
+        dispatches: &[Dispatch<'_>],
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        (**self).dispatch_together(dispatches, deadline)
     }
 }
 

@@ -40,26 +40,40 @@ impl Run {
 
     /// The buffers as the device leaves them.
     fn found(&self, device: &mut impl Device) -> Vec<Vec<u32>> {
-        let buffers: Vec<_> = self
-            .buffers
+        Self::found_together(std::slice::from_ref(self), device).swap_remove(0)
+    }
+
+    /// The buffers of each as the device leaves them when all run at once.
+    fn found_together(runs: &[Self], device: &mut impl Device) -> Vec<Vec<Vec<u32>>> {
+        let upload = |words: &Vec<u32>| {
+            let buffer = device.allocate(Bytes(words.len() as u64 * 4)).unwrap();
+            device.upload(buffer, 0, words, DEADLINE).unwrap();
+            buffer
+        };
+        let buffers: Vec<Vec<_>> = {
+            let mut upload = upload;
+            runs.iter().map(|run| run.buffers.iter().map(&mut upload).collect()).collect()
+        };
+        let dispatches: Vec<_> = runs
             .iter()
-            .map(|words| {
-                let buffer = device.allocate(Bytes(words.len() as u64 * 4)).unwrap();
-                device.upload(buffer, 0, words, DEADLINE).unwrap();
-                buffer
+            .zip(&buffers)
+            .map(|(run, buffers)| {
+                let Self { kernel, params, workgroups, repeat, .. } = *run;
+                Dispatch { kernel, buffers, params, workgroups, repeat }
             })
             .collect();
-        let Self { kernel, params, workgroups, repeat, .. } = *self;
-        let dispatch = Dispatch { kernel, buffers: &buffers, params, workgroups, repeat };
-        let elapsed = device.dispatch(&dispatch, DEADLINE).unwrap();
+        let elapsed = device.dispatch_together(&dispatches, DEADLINE).unwrap();
         assert!(elapsed.host > Duration::ZERO);
-        let read = |(buffer, words): (_, &Vec<u32>)| {
+        let mut read = |(buffer, words): (&_, &Vec<u32>)| {
             let mut found = vec![0; words.len()];
-            device.read_back(buffer, 0, &mut found, DEADLINE).unwrap();
-            device.free(buffer);
+            device.read_back(*buffer, 0, &mut found, DEADLINE).unwrap();
+            device.free(*buffer);
             found
         };
-        buffers.into_iter().zip(&self.buffers).map(read).collect()
+        runs.iter()
+            .zip(&buffers)
+            .map(|(run, buffers)| buffers.iter().zip(&run.buffers).map(&mut read).collect())
+            .collect()
     }
 
     #[track_caller]
@@ -248,6 +262,34 @@ pub(crate) fn repeated_dispatches_see_what_the_one_before_wrote<D: Device>(devic
         assert!(expected[0] == found[0], "memory after {repeat} sweeps");
         assert_eq!(expected[1][..4], found[1][..4]);
         assert_eq!(found[1][1], wrong);
+    }
+}
+
+pub(crate) fn kernels_that_run_together_answer_as_they_do_alone<D: Device>(device: &mut Option<D>) {
+    let device = device.as_mut().unwrap();
+    let work = digest::Work { seed: 77, steps: 512, workgroups: 40 };
+    let pattern = Pattern::own_address(9);
+    let sweep = pattern::Work { op: Op::VerifyInvert, pattern, base_word: 0, quads: 20_000 };
+    let memory = (0..80_000).map(|word| pattern.value(word)).collect();
+    let copy = stream::Work { op: stream::Op::Copy, quads: 3 * QUADS_PER_WORKGROUP };
+    let words = copy.quads as usize * 4;
+    let mut runs = [
+        digest_run(work, SelfFault::None),
+        pattern_run(sweep, memory),
+        Run::new(
+            &stream::KERNEL,
+            vec![noise(5, words), stale(words), vec![0; copy.sums()]],
+            copy.params(),
+            3,
+        ),
+    ];
+    // Some go on when others have ended.
+    for (run, repeat) in runs.iter_mut().zip([3, 1, 2]) {
+        run.repeat = repeat;
+    }
+    let found = Run::found_together(&runs, device);
+    for (run, found) in runs.iter().zip(found) {
+        assert!(run.expected() == found, "kernel `{}` in company", run.kernel.name);
     }
 }
 

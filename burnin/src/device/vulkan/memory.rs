@@ -162,34 +162,39 @@ impl Drop for Staging {
     }
 }
 
-/// The addresses of buffers that a kernel reaches without a binding, in a buffer of their own.
-pub(super) struct Table {
-    shown: Option<(Vec<vk::DeviceAddress>, Memory)>,
+/// The addresses of buffers that kernels reach without a binding, in buffers of their own.
+pub(super) struct Tables {
+    /// The last ones, the newest at the end.
+    shown: Vec<(Vec<vk::DeviceAddress>, Memory)>,
     logical: Arc<Logical>,
 }
 
-impl Table {
+impl Tables {
+    /// How many are kept: as many as kernels that may run together.
+    const KEPT: usize = Submitter::TOGETHER_MAX;
+
     pub(super) fn new(logical: Arc<Logical>) -> Self {
-        Self { shown: None, logical }
+        Self { shown: Vec::new(), logical }
     }
 
-    /// A buffer with these addresses, 64 bits each; written only when they are others than the last time.
+    /// A buffer with these addresses, 64 bits each; written only when none of the last ones holds them.
     pub(super) fn show(
         &mut self,
         submitter: &Submitter,
         addresses: Vec<vk::DeviceAddress>,
         deadline: Duration,
     ) -> Result<vk::Buffer, DeviceError> {
-        if let Some((shown, memory)) = &self.shown
-            && *shown == addresses
-        {
+        if let Some((_, memory)) = self.shown.iter().find(|(shown, _)| *shown == addresses) {
             return Ok(memory.raw());
+        }
+        if self.shown.len() == Self::KEPT {
+            self.shown.remove(0);
         }
         let bytes: &[u8] = bytemuck::cast_slice(&addresses);
         let memory = Memory::on_device(Arc::clone(&self.logical), Bytes(bytes.len() as u64))?;
         submitter.update(&memory, bytes, deadline)?;
         let raw = memory.raw();
-        self.shown = Some((addresses, memory));
+        self.shown.push((addresses, memory));
         Ok(raw)
     }
 }

@@ -25,9 +25,9 @@ pub use instance::VALIDATION_VARIABLE;
 
 use instance::Instance;
 use logical::Logical;
-use memory::{Memory, Staging, Table};
+use memory::{Memory, Staging, Tables};
 use pipeline::Pipelines;
-use submit::{Place, Submitter};
+use submit::{Bound, Place, Submitter};
 
 /// Physical devices that Vulkan shows, in the order of their ids.
 pub fn list() -> Result<Vec<DeviceInfo>, DeviceError> {
@@ -57,7 +57,7 @@ fn open_in(instance: Instance, id: &DeviceId) -> Result<Vulkan, DeviceError> {
         submitter: Submitter::new(Arc::clone(&logical))?,
         pipelines: Pipelines::new(Arc::clone(&logical)),
         staging: Staging::new(Arc::clone(&logical))?,
-        table: Table::new(Arc::clone(&logical)),
+        tables: Tables::new(Arc::clone(&logical)),
         buffers: Vec::new(),
         logical,
     };
@@ -78,7 +78,7 @@ struct Live {
     submitter: Submitter,
     pipelines: Pipelines,
     staging: Staging,
-    table: Table,
+    tables: Tables,
     buffers: Vec<Option<Memory>>,
     logical: Arc<Logical>,
 }
@@ -122,6 +122,19 @@ impl Live {
             panic!("buffer {} was given back or never was", buffer.0)
         };
         memory
+    }
+
+    /// Pipeline and buffers of a dispatch; the addresses of its table are written.
+    fn bind(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Bound, DeviceError> {
+        let pipeline = self.pipelines.get(dispatch.kernel, &dispatch.params)?;
+        let (bound, table) = dispatch.buffers.split_at(dispatch.kernel.bindings as usize);
+        let mut buffers: Vec<vk::Buffer> = bound.iter().map(|buffer| self.memory(*buffer).raw()).collect();
+        if dispatch.kernel.table {
+            let addresses = table.iter().map(|buffer| self.memory(*buffer).address()).collect();
+            buffers.push(self.tables.show(&self.submitter, addresses, deadline)?);
+        }
+        let Dispatch { params, workgroups, repeat, .. } = *dispatch;
+        Ok(Bound { pipeline, buffers, params, workgroups, repeat })
     }
 }
 
@@ -189,15 +202,18 @@ impl Device for Vulkan {
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
+        self.dispatch_together(std::slice::from_ref(dispatch), deadline)
+    }
+
+    fn dispatch_together(
+        &mut self,
+        dispatches: &[Dispatch<'_>],
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
         self.guarded(|live| {
-            let pipeline = live.pipelines.get(dispatch.kernel, &dispatch.params)?;
-            let (bound, table) = dispatch.buffers.split_at(dispatch.kernel.bindings as usize);
-            let mut bound: Vec<vk::Buffer> = bound.iter().map(|buffer| live.memory(*buffer).raw()).collect();
-            if dispatch.kernel.table {
-                let addresses = table.iter().map(|buffer| live.memory(*buffer).address()).collect();
-                bound.push(live.table.show(&live.submitter, addresses, deadline)?);
-            }
-            live.submitter.dispatch(&pipeline, &bound, dispatch, deadline)
+            let bound: Result<Vec<_>, _> =
+                dispatches.iter().map(|dispatch| live.bind(dispatch, deadline)).collect();
+            live.submitter.dispatch(&bound?, deadline)
         })
     }
 }

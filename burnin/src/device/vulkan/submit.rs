@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ash::vk;
+use kernels::Params;
 
 use super::failed;
 use super::logical::Logical;
 use super::memory::Memory;
 use super::pipeline::Pipeline;
 use crate::clock::{Clock, MonotonicClock};
-use crate::device::{DeviceError, Dispatch, Elapsed};
+use crate::device::{DeviceError, Elapsed};
 
 /// Most storage buffers of a kernel.
 const BINDINGS_MAX: u32 = 6;
+/// Most sets of descriptors in use at once: one for each kernel of a submission.
+const SETS_MAX: u32 = 4;
 
 /// A place in a buffer.
 #[derive(Clone, Copy)]
@@ -30,6 +33,15 @@ impl Place<'_> {
             self.byte
         );
     }
+}
+
+/// A dispatch with what it needs on this device.
+pub(super) struct Bound {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) buffers: Vec<vk::Buffer>,
+    pub(super) params: Params,
+    pub(super) workgroups: u32,
+    pub(super) repeat: u32,
 }
 
 /// Owns what a submission needs; one submission at a time.
@@ -76,8 +88,8 @@ impl Submitter {
             unsafe { device.create_query_pool(&create, None) }.map_err(failed("creating a query pool"))?;
         let sizes = [vk::DescriptorPoolSize::default()
             .ty(vk::DescriptorType::STORAGE_BUFFER)
-            .descriptor_count(BINDINGS_MAX)];
-        let create = vk::DescriptorPoolCreateInfo::default().max_sets(1).pool_sizes(&sizes);
+            .descriptor_count(BINDINGS_MAX * SETS_MAX)];
+        let create = vk::DescriptorPoolCreateInfo::default().max_sets(SETS_MAX).pool_sizes(&sizes);
         // SAFETY: the device is alive; `create` and `sizes` live through the call.
         this.descriptors = unsafe { device.create_descriptor_pool(&create, None) }
             .map_err(failed("creating a descriptor pool"))?;
@@ -129,54 +141,48 @@ impl Submitter {
         .map(|_| ())
     }
 
-    /// Runs a kernel `repeat` times in a row, each waiting for what the one before wrote.
-    pub(super) fn dispatch(
-        &self,
-        pipeline: &Pipeline,
-        buffers: &[vk::Buffer],
-        dispatch: &Dispatch<'_>,
-        deadline: Duration,
-    ) -> Result<Elapsed, DeviceError> {
-        let set = self.bind(pipeline, buffers)?;
-        let (raw, layout) = (pipeline.raw(), pipeline.layout());
-        let (params, workgroups, repeat) = (dispatch.params, dispatch.workgroups, dispatch.repeat);
-        self.run("running a kernel", deadline, |device, commands| {
-            // SAFETY: `commands` is recording; pipeline, layout and set are of this device and fit the kernel.
-            unsafe { device.cmd_bind_pipeline(commands, vk::PipelineBindPoint::COMPUTE, raw) };
-            // SAFETY: as above.
-            unsafe {
-                device.cmd_bind_descriptor_sets(
-                    commands,
-                    vk::PipelineBindPoint::COMPUTE,
-                    layout,
-                    0,
-                    &[set],
-                    &[],
-                );
-            };
-            let bytes = bytemuck::cast_slice(&params);
-            // SAFETY: the range is the one of the layout.
-            unsafe { device.cmd_push_constants(commands, layout, vk::ShaderStageFlags::COMPUTE, 0, bytes) };
-            for n in 0..repeat {
-                if n > 0 {
-                    barrier(device, commands, vk::PipelineStageFlags::COMPUTE_SHADER);
-                }
-                // SAFETY: as above; the number of workgroups is below the least limit that Vulkan allows.
-                unsafe { device.cmd_dispatch(commands, workgroups, 1, 1) };
-            }
-        })
-    }
+    /// Most kernels of one submission.
+    pub(super) const TOGETHER_MAX: usize = SETS_MAX as usize;
 
-    /// A set of descriptors that shows these buffers; the one before is gone.
-    fn bind(&self, pipeline: &Pipeline, buffers: &[vk::Buffer]) -> Result<vk::DescriptorSet, DeviceError> {
+    /// Runs kernels in rounds: those of one round wait for what the round before wrote, not for each other.
+    ///
+    /// # Panics
+    /// If there are more than [`Self::TOGETHER_MAX`].
+    pub(super) fn dispatch(&self, dispatches: &[Bound], deadline: Duration) -> Result<Elapsed, DeviceError> {
+        assert!(dispatches.len() <= Self::TOGETHER_MAX, "{} kernels are too many at once", dispatches.len());
         let device = self.logical.raw();
         // SAFETY: the pool is of this device and no submission that uses its sets is under way.
         unsafe { device.reset_descriptor_pool(self.descriptors, vk::DescriptorPoolResetFlags::empty()) }
             .map_err(failed("resetting the descriptor pool"))?;
+        let sets: Result<Vec<_>, _> =
+            dispatches.iter().map(|bound| self.bind(&bound.pipeline, &bound.buffers)).collect();
+        let dispatches: Vec<_> = dispatches.iter().zip(sets?).collect();
+        let rounds = dispatches.iter().map(|(bound, _)| bound.repeat).max().unwrap_or(0);
+        self.run("running a kernel", deadline, |device, commands| {
+            for round in 0..rounds {
+                if round > 0 {
+                    barrier(device, commands, vk::PipelineStageFlags::COMPUTE_SHADER);
+                }
+                for (bound, set) in dispatches.iter().filter(|(bound, _)| round < bound.repeat) {
+                    // What is bound stays so through the rounds of a kernel that is alone.
+                    if round == 0 || dispatches.len() > 1 {
+                        bound.record(device, commands, *set);
+                    }
+                    // SAFETY: recording; everything is bound; the number of workgroups is below the least limit that
+                    // Vulkan allows.
+                    unsafe { device.cmd_dispatch(commands, bound.workgroups, 1, 1) };
+                }
+            }
+        })
+    }
+
+    /// A set of descriptors that shows these buffers.
+    fn bind(&self, pipeline: &Pipeline, buffers: &[vk::Buffer]) -> Result<vk::DescriptorSet, DeviceError> {
+        let device = self.logical.raw();
         let layouts = [pipeline.set_layout()];
         let allocate =
             vk::DescriptorSetAllocateInfo::default().descriptor_pool(self.descriptors).set_layouts(&layouts);
-        // SAFETY: pool and layout are of this device; the pool has room, it was just reset.
+        // SAFETY: pool and layout are of this device; the pool has room for TOGETHER_MAX of them.
         let sets = unsafe { device.allocate_descriptor_sets(&allocate) }
             .map_err(failed("allocating descriptors"))?;
         let set = sets.first().copied().unwrap_or_default();
@@ -297,6 +303,21 @@ fn barrier(device: &ash::Device, commands: vk::CommandBuffer, after: vk::Pipelin
     unsafe {
         device.cmd_pipeline_barrier(commands, before, after, vk::DependencyFlags::empty(), &barrier, &[], &[])
     };
+}
+
+impl Bound {
+    /// Binds pipeline, buffers and parameters.
+    fn record(&self, device: &ash::Device, commands: vk::CommandBuffer, set: vk::DescriptorSet) {
+        let (raw, layout) = (self.pipeline.raw(), self.pipeline.layout());
+        // SAFETY: `commands` is recording; pipeline, layout and set are of this device and fit the kernel.
+        unsafe { device.cmd_bind_pipeline(commands, vk::PipelineBindPoint::COMPUTE, raw) };
+        let point = vk::PipelineBindPoint::COMPUTE;
+        // SAFETY: as above.
+        unsafe { device.cmd_bind_descriptor_sets(commands, point, layout, 0, &[set], &[]) };
+        let bytes = bytemuck::cast_slice(&self.params);
+        // SAFETY: the range is the one of the layout.
+        unsafe { device.cmd_push_constants(commands, layout, vk::ShaderStageFlags::COMPUTE, 0, bytes) };
+    }
 }
 
 impl Drop for Submitter {
