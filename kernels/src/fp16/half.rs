@@ -27,7 +27,8 @@ pub fn rounded(x: f64) -> f64 {
 pub fn bits(half: f64) -> u16 {
     let bits = half.to_bits();
     #[expect(clippy::cast_possible_truncation, reason = "16, 5 and 10 bits")]
-    let (sign, exponent, mantissa) = ((bits >> 48) as u16 & 0x8000, (bits >> 52) & 2047, (bits >> 42) as u16 & 0x3ff);
+    let (sign, exponent, mantissa) =
+        ((bits >> 48) as u16 & 0x8000, (bits >> 52) & 2047, (bits >> 42) as u16 & 0x3ff);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 1024; 1 to 30")]
     let magnitude = match exponent {
         2047 => 0x7c00 | mantissa | u16::from(half.is_nan()) << 9,

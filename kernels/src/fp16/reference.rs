@@ -21,12 +21,10 @@ pub(super) struct Chains {
 
 /// `a * b + c` of halves. Products and sums are exact in 64 bits within the range of the map.
 #[inline]
-pub(super) fn multiply_add(a: f64, b: f64, c: f64, rounding: Rounding) -> f64 {
+fn multiply_add(a: f64, b: f64, c: f64, rounding: Rounding) -> f64 {
     match rounding {
         Rounding::Fused => rounded(a * b + c),
         Rounding::Separate => rounded(rounded(a * b) + c),
-        #[expect(clippy::cast_possible_truncation, reason = "the rounding that is meant; the product is exact")]
-        Rounding::ThroughFp32 => rounded(f64::from((a * b) as f32 + c as f32)),
     }
 }
 
@@ -69,7 +67,6 @@ impl chain::Chains for Chains {
             match self.rounding {
                 Rounding::Fused => self.block(Rounding::Fused),
                 Rounding::Separate => self.block(Rounding::Separate),
-                Rounding::ThroughFp32 => self.block(Rounding::ThroughFp32),
             }
             for pair in self.new[..self.used].chunks_exact(2) {
                 let word = seen(pair[0]) | seen(pair[1]) << 16;

@@ -10,8 +10,8 @@
 
 pub mod reference;
 
-pub use crate::chain::{Expected, Work};
 use crate::chain::expected_chains;
+pub use crate::chain::{Expected, Work};
 use crate::{Cost, Kernel};
 
 /// The kernel.

@@ -5,8 +5,8 @@
 
 pub mod reference;
 
-pub use crate::chain::{Expected, Work};
 use crate::chain::expected_chains;
+pub use crate::chain::{Expected, Work};
 pub use crate::fp32::Rounding;
 use crate::{Cost, Feature, Kernel};
 

@@ -20,9 +20,8 @@ impl Chains {
     /// First values, multiplier and increment: random bits.
     pub(super) fn start(seed: u32, lane: u32) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "below 32")]
-        let x = std::array::from_fn(|chain| {
-            mix32((lane * CHAINS + chain as u32).wrapping_mul(GOLDEN) ^ seed)
-        });
+        let x =
+            std::array::from_fn(|chain| mix32((lane * CHAINS + chain as u32).wrapping_mul(GOLDEN) ^ seed));
         Self { x, multiplier: mix32(seed) | 1, increment: mix32(seed.wrapping_add(GOLDEN)) | 1 }
     }
 }

@@ -35,11 +35,7 @@ impl Chains {
             joined(low, mix32(low.wrapping_add(GOLDEN)))
         });
         let random = |number: u32| mix32(seed.wrapping_add(number.wrapping_mul(GOLDEN)));
-        Self {
-            x,
-            multiplier: joined(random(0) | 1, random(2)),
-            increment: joined(random(1) | 1, random(3)),
-        }
+        Self { x, multiplier: joined(random(0) | 1, random(2)), increment: joined(random(1) | 1, random(3)) }
     }
 }
 

@@ -127,7 +127,8 @@ impl Sampled {
 
     /// The results beyond their bounds, by the words of buffer 0.
     pub fn beyond(&self, lanes: &[u32]) -> Vec<Beyond> {
-        let places = (0..CLASSES).flat_map(|workgroup| (0..WORKGROUP_SIZE).map(move |lane| (workgroup, lane)));
+        let places =
+            (0..CLASSES).flat_map(|workgroup| (0..WORKGROUP_SIZE).map(move |lane| (workgroup, lane)));
         places
             .zip(lanes)
             .filter_map(|((workgroup, lane), word)| {
