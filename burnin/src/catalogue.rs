@@ -20,9 +20,19 @@ pub struct Check {
 }
 
 /// Every check that is about a device.
-pub const ALL: [Check; 5] = [
+pub const ALL: [Check; 11] = [
     Check { name: "digest", needs: kernels::digest::KERNEL.needs, run: stress::digest::run },
     Check { name: "fp32", needs: kernels::fp32::KERNEL.needs, run: bench::fp32::run },
+    Check { name: "fp16", needs: kernels::fp16::KERNEL.needs, run: bench::fp16::run },
+    Check { name: "fp64", needs: kernels::fp64::KERNEL.needs, run: bench::fp64::run },
+    Check { name: "int32", needs: kernels::int32::KERNEL.needs, run: bench::int32::run },
+    Check { name: "int64", needs: kernels::int64::KERNEL.needs, run: bench::int64::run },
+    Check { name: "dot", needs: kernels::dot::KERNEL.needs, run: bench::dot::run },
+    Check {
+        name: "transcendental",
+        needs: kernels::transcendental::KERNEL.needs,
+        run: bench::transcendental::run,
+    },
     Check { name: "memory-own-address", needs: &[], run: stress::memory::own_address },
     Check { name: "memory-moving-inversions", needs: &[], run: stress::memory::moving_inversions },
     Check { name: "stream", needs: &[], run: bench::stream::run },

@@ -86,28 +86,36 @@ pub struct Expected {
     seed: u32,
     /// The unstamped words, for one class of workgroups after the other.
     tiles: Vec<Tile>,
+    /// By so many lanes a class's items move from one of its workgroups to the next.
+    rotation: u32,
 }
 
 impl Expected {
     /// Workgroup n is of class n mod the number of classes; `words` has a workgroup's words for each class.
     pub(crate) fn new(seed: u32, words: &[u32]) -> Self {
+        Self::rotated(seed, words, 0)
+    }
+
+    /// The same where the items of a class move by so many lanes from one of its workgroups to the next.
+    pub(crate) fn rotated(seed: u32, words: &[u32], rotation: u32) -> Self {
         let tile = |at: usize| std::array::from_fn(|lane| words[at * WORKGROUP_SIZE as usize + lane]);
-        Self { seed, tiles: (0..words.len() / WORKGROUP_SIZE as usize).map(tile).collect() }
+        Self { seed, tiles: (0..words.len() / WORKGROUP_SIZE as usize).map(tile).collect(), rotation }
     }
 
     /// The words that buffer 0 must hold for this workgroup, and what a run of it adds to its sum.
     pub fn tile(&self, workgroup: u32) -> (Tile, u32) {
-        let unstamped = &self.tiles[workgroup as usize % self.tiles.len()];
+        let mut unstamped = self.tiles[workgroup as usize % self.tiles.len()];
+        let turns = self.rotation as usize * (workgroup as usize / self.tiles.len());
+        unstamped.rotate_left(turns % WORKGROUP_SIZE as usize);
         let stamp = stamp(self.seed, workgroup);
-        let words: Tile = std::array::from_fn(|lane| mix32(unstamped[lane] ^ stamp));
+        let words: Tile = unstamped.map(|word| mix32(word ^ stamp));
         let sum = (0u32..).zip(words).fold(0, |sum: u32, (lane, word)| sum.wrapping_add(share(lane, word)));
         (words, sum)
     }
 
     /// The word that buffer 0 must hold for this lane of this workgroup.
     pub fn lane(&self, workgroup: u32, lane: u32) -> u32 {
-        let unstamped = self.tiles[workgroup as usize % self.tiles.len()][lane as usize];
-        mix32(unstamped ^ stamp(self.seed, workgroup))
+        self.tile(workgroup).0[lane as usize]
     }
 
     /// The digest of a whole dispatch.

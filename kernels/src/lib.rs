@@ -14,6 +14,12 @@ pub mod mix;
 pub mod chain;
 pub mod digest;
 pub mod fp32;
+pub mod fp16;
+pub mod fp64;
+pub mod int32;
+pub mod int64;
+pub mod dot;
+pub mod transcendental;
 pub mod pattern;
 pub mod stream;
 
@@ -98,7 +104,18 @@ pub enum Feature {
 }
 
 /// Every kernel.
-pub const ALL: [&Kernel; 4] = [&digest::KERNEL, &fp32::KERNEL, &pattern::KERNEL, &stream::KERNEL];
+pub const ALL: [&Kernel; 10] = [
+    &digest::KERNEL,
+    &fp32::KERNEL,
+    &fp16::KERNEL,
+    &fp64::KERNEL,
+    &int32::KERNEL,
+    &int64::KERNEL,
+    &dot::KERNEL,
+    &transcendental::KERNEL,
+    &pattern::KERNEL,
+    &stream::KERNEL,
+];
 
 /// A fault that a compute kernel plants in itself half-way through its chains: the same code path as always, so that
 /// what finds it would find a fault of the hardware.

@@ -1,48 +1,29 @@
-//! The check of a chain kernel: canonical work, planted faults, calibration, windows.
+//! The check of a chain kernel: canonical work, planted faults, calibration, shape, windows.
 
-use kernels::chain::{Expected, Work};
+use kernels::chain::{Shape, Work};
 use kernels::mix::{digest64, mix32};
-use kernels::{Cost, Kernel, SelfFault, WORKGROUP_SIZE};
-use report::{Canary, CheckResult, Mismatches, Unit};
+use kernels::{SelfFault, WORKGROUP_SIZE};
+use report::{Canary, CheckResult, Mismatches};
 
+use super::recipe::{Expectations, Oracle, Recipe};
 use super::{Answers, Chains, WORKGROUPS_MAX};
 use crate::device::DeviceError;
 use crate::mismatches::score;
 use crate::session::{Session, coverage, measurement, repeats, sample};
 
-/// What makes the check that of one kernel.
-#[derive(Clone, Copy, Debug)]
-pub struct Recipe {
-    /// The kernel.
-    pub kernel: &'static Kernel,
-    /// What is measured.
-    pub metric: &'static str,
-    /// In what unit.
-    pub unit: Unit,
-    /// The work whose digest stands in the report, the same for every device and every version of the check.
-    pub canonical: Work,
-    /// The work of a window, before its number of workgroups has grown to fill one.
-    pub window: Work,
-    /// The work in which faults are planted.
-    pub canary: Work,
-    /// The planted faults: workgroup, lane, bits.
-    pub canaries: [(u32, u32, u32); 4],
-    /// Cost of a dispatch.
-    pub cost: fn(&Work) -> Cost,
-    /// What the device must answer from now on, by its answers to the canonical work; and what a reader should know.
-    pub expect: fn(&Answers) -> (Expect, Option<String>),
-}
-
-/// The right answers of a dispatch.
-pub type Expect = fn(&Work) -> Expected;
+/// So many seeds take turns in windows: enough that a stale answer is seen, few enough that the processor, which works out
+/// the right answers once for each, is not what is measured.
+const SEEDS: u32 = 3;
 
 /// The check while it runs.
-struct Run<'a> {
-    recipe: &'a Recipe,
+pub(super) struct Run<'a> {
+    pub(super) recipe: &'a Recipe,
     chains: Chains,
-    expect: Expect,
+    expectations: Expectations,
     wrong: Mismatches,
     workgroups: u64,
+    /// Dispatches so far, canaries left out.
+    passes: u32,
 }
 
 /// Runs the check.
@@ -50,25 +31,31 @@ pub fn check(session: &mut Session<'_>, recipe: &Recipe) -> Result<CheckResult, 
     let chains = Chains::allocate(session, recipe.kernel)?;
     let mut result = session.result();
 
-    let answers = chains.run(session, &recipe.canonical, SelfFault::None, 1)?;
-    let (expect, note) = (recipe.expect)(&answers);
-    let mut run = Run { recipe, chains, expect, wrong: Mismatches::default(), workgroups: 0 };
-    run.take(&recipe.canonical, &answers, 0);
-    result.digest = Some(format!("{:016x}", digest64(answers.lanes.iter().copied())));
+    let answers = chains.run(session, (&recipe.canonical, Shape::BASE), SelfFault::None, 1)?;
+    let (oracle, note) = (recipe.oracle)(&answers);
+    let expectations = Expectations::new(oracle);
+    let mut run =
+        Run { recipe, chains, expectations, wrong: Mismatches::default(), workgroups: 0, passes: 0 };
+    run.take(&recipe.canonical, Shape::BASE, &answers);
+    let digest = format!("{:016x}", digest64(answers.lanes.iter().copied()));
+    match oracle {
+        Oracle::Reference(_) => result.digest = Some(digest),
+        Oracle::Agreement(_) => {
+            result.notes.push(format!("digest of this device and driver alone: {digest}"))
+        }
+    }
     result.notes.extend(note);
 
     result.canary = Some(run.plant(session)?);
 
-    let (window, repeat) = run.calibrate(session)?;
+    let window = run.calibrate(session)?;
+    let (shape, repeat, tried) = run.tune(session, &window)?;
     let samples = session.measure(1.0, |session, number| {
-        let work = Work { seed: seed(&window, number), ..window };
-        let answers = run.chains.run(session, &work, SelfFault::None, repeat)?;
-        run.take(&work, &answers, 1 + number);
-        Ok(sample((recipe.cost)(&work).operations, repeat, answers.elapsed))
+        let work = Work { seed: seed(&window, number % SEEDS), ..window };
+        let elapsed = run.dispatch(session, &work, shape, repeat)?;
+        Ok(sample(run.operations(&work, shape), repeat, elapsed))
     })?;
-    let Work { workgroups, steps, .. } = window;
-    let method =
-        format!("{workgroups} workgroups of {WORKGROUP_SIZE}, {steps} steps, {repeat} dispatches a window");
+    let method = method(&window, shape, recipe, (repeat, tried));
     result.measurements = vec![measurement(recipe.metric, recipe.unit, method, samples)];
     #[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
     result.coverage.push(coverage("workgroups", run.workgroups as f64));
@@ -77,16 +64,49 @@ pub fn check(session: &mut Session<'_>, recipe: &Recipe) -> Result<CheckResult, 
     Ok(result)
 }
 
-/// Another seed for each dispatch, so that no answer can be one of before.
-fn seed(work: &Work, number: u32) -> u32 {
+fn method(window: &Work, shape: Shape, recipe: &Recipe, (repeat, tried): (u32, usize)) -> String {
+    let Work { workgroups, steps, .. } = *window;
+    let mut method =
+        format!("{workgroups} workgroups of {WORKGROUP_SIZE}, {steps} steps, {repeat} dispatches a window");
+    if tried > 1 {
+        let chains = if shape.chains == 0 { recipe.chains } else { shape.chains };
+        method +=
+            &format!("; {chains} chains in workgroups of {}, best of {tried} shapes", shape.invocations);
+    }
+    method
+}
+
+/// Another seed for each dispatch, so that no answer can be one of just before.
+pub(super) fn seed(work: &Work, number: u32) -> u32 {
     work.seed ^ mix32(1 + number)
 }
 
 impl Run<'_> {
     /// Compares answers and counts what was completed.
-    fn take(&mut self, work: &Work, answers: &Answers, pass: u32) {
-        answers.compare(&(self.expect)(work), pass, &mut self.wrong);
+    fn take(&mut self, work: &Work, shape: Shape, answers: &Answers) {
+        let expected = self.expectations.of(work, shape.chains, &answers.lanes);
+        answers.compare(expected, self.passes, &mut self.wrong);
         self.workgroups += u64::from(answers.completed);
+        self.passes += 1;
+    }
+
+    /// Runs work, compares its answers, and says how long it took.
+    pub(super) fn dispatch(
+        &mut self,
+        session: &mut Session<'_>,
+        work: &Work,
+        shape: Shape,
+        repeat: u32,
+    ) -> Result<crate::device::Elapsed, DeviceError> {
+        let answers = self.chains.run(session, (work, shape), SelfFault::None, repeat)?;
+        self.take(work, shape, &answers);
+        Ok(answers.elapsed)
+    }
+
+    /// Operations of a dispatch in this shape.
+    pub(super) fn operations(&self, work: &Work, shape: Shape) -> u64 {
+        let all = (self.recipe.cost)(work).operations;
+        if shape.chains == 0 { all } else { all / u64::from(self.recipe.chains) * u64::from(shape.chains) }
     }
 
     /// Plants one fault after the other; each must be found at its lane, and nothing else.
@@ -95,9 +115,10 @@ impl Run<'_> {
         for (number, (workgroup, lane, mask)) in (0u32..).zip(self.recipe.canaries) {
             let work = Work { seed: seed(&self.recipe.canary, number), ..self.recipe.canary };
             let fault = SelfFault::Flip { workgroup, lane, mask };
-            let answers = self.chains.run(session, &work, fault, 1)?;
+            let answers = self.chains.run(session, (&work, Shape::BASE), fault, 1)?;
             let mut seen = Mismatches::default();
-            answers.compare(&(self.expect)(&work), number, &mut seen);
+            let expected = self.expectations.of(&work, Shape::BASE.chains, &answers.lanes);
+            answers.compare(expected, number, &mut seen);
             let planted_at = u64::from(workgroup * WORKGROUP_SIZE + lane) * 4;
             score(&mut canary, seen, planted_at, &mut self.wrong);
         }
@@ -105,17 +126,16 @@ impl Run<'_> {
     }
 
     /// Grows the dispatch until few of them fill a window; what it computes on the way is compared too.
-    fn calibrate(&mut self, session: &mut Session<'_>) -> Result<(Work, u32), DeviceError> {
-        let mut work = self.recipe.window;
-        loop {
-            let answers = self.chains.run(session, &work, SelfFault::None, 1)?;
-            self.take(&work, &answers, 0);
-            let repeat = repeats(answers.elapsed);
-            if repeat <= 4 || work.workgroups == WORKGROUPS_MAX {
-                return Ok((work, repeat));
+    fn calibrate(&mut self, session: &mut Session<'_>) -> Result<Work, DeviceError> {
+        let mut window = self.recipe.window;
+        for number in 0.. {
+            let work = Work { seed: seed(&self.recipe.window, number % SEEDS), ..window };
+            let elapsed = self.dispatch(session, &work, Shape::BASE, 1)?;
+            if repeats(elapsed) <= 4 || work.workgroups == WORKGROUPS_MAX {
+                break;
             }
-            work.workgroups = work.workgroups.saturating_mul(8).min(WORKGROUPS_MAX);
-            work.seed = seed(&work, repeat);
+            window.workgroups = work.workgroups.saturating_mul(8).min(WORKGROUPS_MAX);
         }
+        Ok(window)
     }
 }

@@ -1,7 +1,8 @@
-//! What the checks of the two chain kernels (`digest`, `fp32`) share: run a kernel, compare every lane and every workgroup
-//! ([`Chains`], [`Answers`]), and the check itself ([`check()`]), which a [`Recipe`] makes one or the other.
+//! What the checks of the chain kernels share: run a kernel, compare every lane and every workgroup ([`Chains`],
+//! [`Answers`]), the check itself ([`check()`]), which a [`Recipe`] makes that of one kernel, and running one tile of it
+//! again and again ([`replay()`]).
 
-use kernels::chain::{Expected, Work, share};
+use kernels::chain::{Expected, Shape, Work};
 use kernels::{Kernel, SelfFault, WORKGROUP_SIZE};
 use report::{Bytes, Mismatch, Mismatches};
 
@@ -10,15 +11,17 @@ use crate::mismatches::add;
 use crate::session::{Launch, Session};
 
 mod check;
+mod recipe;
+mod sweep;
 
-pub use check::{Expect, Recipe, check};
+pub use check::check;
+pub use recipe::{Oracle, Recipe};
 
 /// The buffers of a chain kernel, large enough for so many workgroups.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Chains {
     kernel: &'static Kernel,
-    lanes: Buffer,
-    groups: Buffer,
+    buffers: Vec<Buffer>,
 }
 
 /// What came out of a dispatch.
@@ -44,28 +47,28 @@ impl Chains {
         let lanes =
             session.device.allocate(Bytes(u64::from(WORKGROUPS_MAX) * u64::from(WORKGROUP_SIZE) * 4))?;
         let groups = session.device.allocate(Bytes(u64::from(WORKGROUPS_MAX + 1) * 4))?;
-        Ok(Self { kernel, lanes, groups })
+        Ok(Self { kernel, buffers: vec![lanes, groups] })
     }
 
     /// Gives the buffers back.
     pub fn free(self, session: &mut Session<'_>) {
-        session.device.free(self.lanes);
-        session.device.free(self.groups);
+        self.buffers.into_iter().for_each(|buffer| session.device.free(buffer));
     }
 
-    /// Runs the work so many times in a row and reads its answers.
+    /// Runs the work in this shape so many times in a row and reads its answers.
     pub fn run(
         &self,
         session: &mut Session<'_>,
-        work: &Work,
+        (work, shape): (&Work, Shape),
         fault: SelfFault,
         repeat: u32,
     ) -> Result<Answers, DeviceError> {
-        session.write(self.groups, &vec![0; work.groups()])?;
-        let launch = Launch { kernel: self.kernel, buffers: &[self.lanes, self.groups] };
-        let elapsed = session.run(launch, work.params(fault), work.workgroups, repeat)?;
-        let lanes = session.read(self.lanes, work.lanes())?;
-        let mut groups = session.read(self.groups, work.groups())?;
+        session.write(self.buffers[1], &vec![0; work.groups()])?;
+        let launch = Launch { kernel: self.kernel, buffers: &self.buffers };
+        let dispatched = shape.dispatched(work.workgroups);
+        let elapsed = session.run(launch, work.params_in(shape, fault), dispatched, repeat)?;
+        let lanes = session.read(self.buffers[0], work.lanes())?;
+        let mut groups = session.read(self.buffers[1], work.groups())?;
         let completed = groups.remove(0);
         Ok(Answers { elapsed, lanes, groups, completed, repeat })
     }
@@ -78,20 +81,19 @@ impl Answers {
     pub fn compare(&self, expected: &Expected, pass: u32, found: &mut Mismatches) {
         let lanes = (0u32..).zip(self.lanes.chunks_exact(WORKGROUP_SIZE as usize));
         for ((workgroup, lanes), sum) in lanes.zip(&self.groups) {
-            let mut right = true;
-            let mut sum_expected = 0u32;
-            for (lane, word) in (0u32..).zip(lanes) {
-                let should = expected.lane(workgroup, lane);
-                sum_expected = sum_expected.wrapping_add(share(lane, should));
-                if *word != should {
-                    right = false;
-                    let byte_address =
-                        (u64::from(workgroup) * u64::from(WORKGROUP_SIZE) + u64::from(lane)) * 4;
-                    add(found, Mismatch { byte_address, expected: should, found: *word, workgroup, pass });
+            let (should, sum_expected) = expected.tile(workgroup);
+            let first = u64::from(workgroup) * u64::from(WORKGROUP_SIZE);
+            if *lanes != should {
+                for (lane, (expected, found_word)) in (0u64..).zip(should.into_iter().zip(lanes)) {
+                    if *found_word != expected {
+                        let byte_address = (first + lane) * 4;
+                        add(found, Mismatch { byte_address, expected, found: *found_word, workgroup, pass });
+                    }
                 }
+                continue;
             }
             let sum_expected = sum_expected.wrapping_mul(self.repeat);
-            if right && *sum != sum_expected {
+            if *sum != sum_expected {
                 let byte_address = (self.lanes.len() as u64 + u64::from(workgroup)) * 4;
                 add(found, Mismatch { byte_address, expected: sum_expected, found: *sum, workgroup, pass });
             }

@@ -79,8 +79,8 @@ const HIT: u32 = 3;
 const HIT_MEMORY: u32 = 0;
 /// How much slower, and for how many dispatches.
 const SLOW: (u32, u32) = (20, 4);
-/// Which FP32 dispatch is the first slow one: after calibration, within the windows.
-const SLOW_FROM: u32 = 8;
+/// Which FP32 dispatch is the first slow one: after calibration and the search for a shape, within the windows.
+const SLOW_FROM: u32 = 24;
 
 /// A device with a fault.
 #[derive(Debug)]
@@ -157,7 +157,8 @@ impl<D: Device> Faulty<D> {
     fn slow_down(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         self.fired += 1;
         let right = self.inner.dispatch(dispatch, deadline)?;
-        let lanes = u64::from(dispatch.workgroups) * u64::from(kernels::WORKGROUP_SIZE);
+        // Of a chain kernel: the first parameter is how many invocations its workgroup has.
+        let lanes = u64::from(dispatch.workgroups) * u64::from(dispatch.params[0]);
         let buffers = [self.inner.allocate(Bytes(lanes * 4))?, self.inner.allocate(Bytes((lanes + 1) * 4))?];
         let extra = Dispatch { buffers: &buffers, repeat: dispatch.repeat * (SLOW.0 - 1), ..*dispatch };
         let more = self.inner.dispatch(&extra, deadline * SLOW.0);

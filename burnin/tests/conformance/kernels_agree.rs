@@ -14,22 +14,27 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// One dispatch with its buffers as the host sees them.
 #[derive(Clone)]
-struct Run {
-    kernel: &'static Kernel,
-    reference: kernels::Reference,
-    buffers: Vec<Vec<u32>>,
-    params: Params,
-    workgroups: u32,
-    repeat: u32,
+pub(crate) struct Run {
+    pub(crate) kernel: &'static Kernel,
+    pub(crate) reference: kernels::Reference,
+    pub(crate) buffers: Vec<Vec<u32>>,
+    pub(crate) params: Params,
+    pub(crate) workgroups: u32,
+    pub(crate) repeat: u32,
 }
 
 impl Run {
-    fn new(kernel: &'static Kernel, buffers: Vec<Vec<u32>>, params: Params, workgroups: u32) -> Self {
+    pub(crate) fn new(
+        kernel: &'static Kernel,
+        buffers: Vec<Vec<u32>>,
+        params: Params,
+        workgroups: u32,
+    ) -> Self {
         Self { kernel, reference: kernel.reference, buffers, params, workgroups, repeat: 1 }
     }
 
     /// The buffers as the reference leaves them.
-    fn expected(&self) -> Vec<Vec<u32>> {
+    pub(crate) fn expected(&self) -> Vec<Vec<u32>> {
         let mut buffers = self.buffers.clone();
         for _ in 0..self.repeat {
             let mut slices: Vec<_> = buffers.iter_mut().map(Vec::as_mut_slice).collect();
@@ -39,7 +44,7 @@ impl Run {
     }
 
     /// The buffers as the device leaves them.
-    fn found(&self, device: &mut impl Device) -> Vec<Vec<u32>> {
+    pub(crate) fn found(&self, device: &mut impl Device) -> Vec<Vec<u32>> {
         Self::found_together(std::slice::from_ref(self), device).swap_remove(0)
     }
 
@@ -77,7 +82,7 @@ impl Run {
     }
 
     #[track_caller]
-    fn agrees(&self, device: &mut impl Device) {
+    pub(crate) fn agrees(&self, device: &mut impl Device) {
         let (expected, found) = (self.expected(), self.found(device));
         for (binding, (expected, found)) in expected.iter().zip(&found).enumerate() {
             let wrong = expected.iter().zip(found).position(|(expected, found)| expected != found);
@@ -92,7 +97,7 @@ impl Run {
 }
 
 /// Words that no kernel writes by chance.
-fn stale(words: usize) -> Vec<u32> {
+pub(crate) fn stale(words: usize) -> Vec<u32> {
     vec![0xdead_beef; words]
 }
 
@@ -104,7 +109,7 @@ fn noise(seed: u32, words: usize) -> Vec<u32> {
 const SHAPES: [(u32, u32); 6] = [(2, 1), (64, 3), (512, 17), (1000, 40), (32, 257), (4, 2049)];
 
 /// In the mantissa: what an infinity or a NaN becomes differs between devices.
-const FAULTS: [SelfFault; 5] = [
+pub(crate) const FAULTS: [SelfFault; 5] = [
     SelfFault::None,
     SelfFault::Flip { workgroup: 0, lane: 0, mask: 1 },
     SelfFault::Flip { workgroup: 2, lane: 63, mask: 0x0040_0001 },

@@ -9,6 +9,7 @@
 mod subject;
 mod buffers;
 mod kernels_agree;
+mod chains_agree;
 mod time;
 mod errors;
 
@@ -39,6 +40,10 @@ macro_rules! conformance {
             buffers::more_than_the_memory_is_refused_and_the_device_goes_on,
             kernels_agree::the_digest_kernel_equals_its_reference,
             kernels_agree::the_fp32_kernel_rounds_one_way_throughout,
+            chains_agree::every_integer_chain_equals_its_reference_in_every_shape,
+            chains_agree::every_floating_point_chain_rounds_one_way_throughout,
+            chains_agree::transcendental_functions_are_within_their_bounds_and_agree_with_themselves,
+            chains_agree::a_flip_in_any_lane_of_a_transcendental_function_is_outvoted,
             kernels_agree::the_pattern_kernel_equals_its_reference,
             kernels_agree::the_stream_kernel_equals_its_reference,
             kernels_agree::more_mismatches_than_records_are_all_counted,

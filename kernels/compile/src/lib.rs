@@ -43,9 +43,15 @@ const fn plain(name: &'static str, path: &'static str) -> Source {
 }
 
 /// Every kernel.
-pub const SOURCES: [Source; 4] = [
+pub const SOURCES: [Source; 10] = [
     plain("digest", "digest/digest.comp"),
     plain("fp32", "fp32/fp32.comp"),
+    plain("fp16", "fp16/fp16.comp"),
+    plain("fp64", "fp64/fp64.comp"),
+    plain("int32", "int32/int32.comp"),
+    plain("int64", "int64/int64.comp"),
+    plain("dot", "dot/dot.comp"),
+    plain("transcendental", "transcendental/transcendental.comp"),
     plain("pattern", "pattern/pattern.comp"),
     plain("stream", "stream/stream.comp"),
 ];

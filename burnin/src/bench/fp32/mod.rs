@@ -3,17 +3,18 @@
 //! Whether the device fuses is found out on the canonical work; from then on it must round that way throughout. A device
 //! that does neither is wrong.
 
-use kernels::fp32::{KERNEL, Rounding, Work, cost, expected};
+use kernels::fp32::{CHAINS, KERNEL, Rounding, Work, cost, expected, expected_of};
 use kernels::mix::digest64;
 use report::{CheckResult, Unit};
 
-use crate::chains::{Recipe, check};
+use crate::chains::{Oracle, Recipe, check};
 use crate::device::DeviceError;
 use crate::session::Session;
 
 /// The check.
 pub const RECIPE: Recipe = Recipe {
     kernel: &KERNEL,
+    by_unit: None,
     metric: "fp32",
     unit: Unit::FlopPerS,
     canonical: CANONICAL,
@@ -24,13 +25,17 @@ pub const RECIPE: Recipe = Recipe {
     // could end in a NaN, whose bits devices are free to choose.
     canaries: [(0, 0, 1 << 22), (9, 31, 1 << 12), (20, 32, 1 << 3), (31, 63, 0x0060_0000)],
     cost,
-    expect: |answers| {
+    chains: CHAINS,
+    tried: &[16, 8, 4],
+    oracle: |answers| {
         let found = digest64(answers.lanes.iter().copied());
         if found == expected(&CANONICAL, Rounding::Separate).digest(CANONICAL.workgroups) {
             let note = "fma is rounded twice (multiply, then add)".to_owned();
-            (|work| expected(work, Rounding::Separate), Some(note))
+            let expected = |work: &Work, chains| expected_of(work, chains, Rounding::Separate);
+            (Oracle::Reference(expected), Some(note))
         } else {
-            (|work| expected(work, Rounding::Fused), Some("fma is fused (rounded once)".to_owned()))
+            let expected = |work: &Work, chains| expected_of(work, chains, Rounding::Fused);
+            (Oracle::Reference(expected), Some("fma is fused (rounded once)".to_owned()))
         }
     },
 };

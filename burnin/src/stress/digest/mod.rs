@@ -6,13 +6,14 @@
 use kernels::digest::{KERNEL, Work, cost, expected};
 use report::{CheckResult, Unit};
 
-use crate::chains::{Recipe, check};
+use crate::chains::{Oracle, Recipe, check};
 use crate::device::DeviceError;
 use crate::session::Session;
 
 /// The check.
 pub const RECIPE: Recipe = Recipe {
     kernel: &KERNEL,
+    by_unit: None,
     metric: "int32",
     unit: Unit::OpsPerS,
     canonical: Work { seed: 0x0a55_a700, steps: 256, workgroups: 1024 },
@@ -21,7 +22,9 @@ pub const RECIPE: Recipe = Recipe {
     // First and last workgroup and lane; low, middle, high and two bits.
     canaries: [(0, 0, 1), (17, 31, 1 << 16), (40, 32, 1 << 31), (63, 63, 0x0001_8000)],
     cost,
-    expect: |_| (expected, None),
+    chains: 1,
+    tried: &[],
+    oracle: |_| (Oracle::Reference(|work, _| expected(work)), None),
 };
 
 /// Runs the check.

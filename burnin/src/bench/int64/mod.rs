@@ -1,0 +1,33 @@
+//! Measures the INT64 multiply-add rate, with every answer compared.
+//!
+//! Exact: one right answer on every device, and every step is a bijection, so that an error anywhere is still there at the
+//! end.
+
+use kernels::int64::{CHAINS, KERNEL, Work, cost, expected};
+use report::{CheckResult, Unit};
+
+use crate::chains::{Oracle, Recipe, check};
+use crate::device::DeviceError;
+use crate::session::Session;
+
+/// The check.
+pub const RECIPE: Recipe = Recipe {
+    kernel: &KERNEL,
+    by_unit: None,
+    metric: "int64-mad",
+    unit: Unit::OpsPerS,
+    canonical: Work { seed: 0x0a55_a706, steps: 256, workgroups: 256 },
+    window: Work { seed: 0x0a55_a716, steps: 1024, workgroups: 64 },
+    canary: Work { seed: 0x0a55_a726, steps: 128, workgroups: 64 },
+    // First and last workgroup and lane; low, middle, high and two bits.
+    canaries: [(0, 0, 1), (17, 31, 1 << 16), (40, 32, 1 << 31), (63, 63, 0x0001_8000)],
+    cost,
+    chains: CHAINS,
+    tried: &[8, 4],
+    oracle: |_| (Oracle::Reference(expected), None),
+};
+
+/// Runs the bench.
+pub fn run(session: &mut Session<'_>) -> Result<CheckResult, DeviceError> {
+    check(session, &RECIPE)
+}
