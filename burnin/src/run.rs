@@ -40,9 +40,10 @@ pub fn run(
     watch: &mut dyn Watch,
     interrupted: &AtomicBool,
 ) -> Result<Report, JournalError> {
+    let started_at = Timestamp::now();
     let facts = discover::collect(&discover::Root::machine());
     let listed = supervise::list(&options.program, &Job::List { backend: options.backend }, LIST_DEADLINE);
-    let report = begin(options, facts, doctor::select(&options.plan, &listed));
+    let report = Report { started_at, ..begin(options, facts, doctor::select(&options.plan, &listed)) };
     let mut journal = Journal::begin(&options.out, report)?;
 
     for planned in journal.report().planned.clone().iter().filter(|p| p.check.as_str() == "doctor") {

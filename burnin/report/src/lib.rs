@@ -23,7 +23,7 @@ pub mod wire;
 pub use address::{Bdf, MacAddr, PciId};
 pub use check::{
     Canary, CheckId, CheckResult, Coverage, Measurement, Mismatch, Mismatches, Outcome, Reason, Sample,
-    Subject,
+    Subject, WarmUp,
 };
 pub use device::{Backend, DeviceId, DeviceInfo, DeviceKind, Feature};
 pub use document::{Origin, Planned, Report, SCHEMA, Tool, VerdictRecord};

@@ -17,6 +17,7 @@ use report::{Bytes, DeviceInfo};
 
 pub mod cpu;
 pub mod faulty;
+pub mod metered;
 #[cfg(feature = "portable")]
 pub mod portable;
 #[allow(unsafe_code, reason = "the only unsafe code of this crate: calls of the Vulkan driver")]

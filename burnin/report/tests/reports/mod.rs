@@ -119,6 +119,7 @@ pub(crate) fn measurement(metric: &str, samples: Vec<Sample>) -> Measurement {
         median,
         worst,
         method: "grid of 16".into(),
+        warm_up: None,
         samples,
     }
 }
