@@ -14,6 +14,7 @@ pub mod address;
 pub mod node;
 pub mod device;
 pub mod plan;
+pub mod limits;
 pub mod check;
 pub mod document;
 pub mod judge;
