@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, Quantity, Seconds, Unit};
+use crate::{DeviceId, Latency, Quantity, Seconds, Unit};
 
 /// Names a check: lower-case words joined by hyphens, for example `memory-own-address`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -256,6 +256,9 @@ pub struct CheckResult {
     /// The rates.
     #[serde(default)]
     pub measurements: Vec<Measurement>,
+    /// How long small things take.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latencies: Vec<Latency>,
     /// What a reader should know beside the figures, for example whether `fma` is fused here.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -285,6 +288,7 @@ impl CheckResult {
             mismatches: None,
             digest: None,
             measurements: Vec::new(),
+            latencies: Vec::new(),
             notes: Vec::new(),
             took_s: Seconds::ZERO,
             device_s: None,

@@ -15,6 +15,7 @@ pub mod node;
 pub mod device;
 pub mod plan;
 pub mod limits;
+pub mod latency;
 pub mod check;
 pub mod document;
 pub mod judge;
@@ -29,6 +30,7 @@ pub use check::{
 pub use device::{Backend, DeviceId, DeviceInfo, DeviceKind, Feature};
 pub use document::{Origin, Planned, Report, SCHEMA, Tool, VerdictRecord};
 pub use judge::{Verdict, judge};
+pub use latency::Latency;
 pub use node::NodeFacts;
 pub use plan::Plan;
 pub use unit::{Bytes, Quantity, Seconds, Unit};

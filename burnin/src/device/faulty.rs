@@ -81,7 +81,7 @@ const HIT_MEMORY: u32 = 0;
 const SLOW: (u32, u32) = (20, 4);
 /// Which FP32 dispatch is the first slow one, on a software device and on others: after calibration and warm-up (a second
 /// on a GPU), within the windows.
-const SLOW_FROM: [u32; 2] = [12, 20];
+const SLOW_FROM: [u32; 2] = [9, 20];
 
 /// A device with a fault.
 #[derive(Debug)]

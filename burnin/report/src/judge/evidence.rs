@@ -116,7 +116,12 @@ fn rates_trusted(planned: &PlannedCheck, result: &CheckResult) -> Finding {
     // What nobody set a limit for is shown to people all the same.
     let asked = |m: &&Measurement| planned.limits.iter().any(|limit| limit.metric == m.metric);
     let free = || result.measurements.iter().filter(|m| !asked(m)).find_map(|m| distrust(m, &Demands::LEAST));
-    let (code, detail) = limited.or_else(free)?;
+    let latency = || {
+        let found = result.latencies.iter().find(|latency| !latency.is_consistent())?;
+        let detail = format!("figures of `{}` are not those of its samples, or no time passed", found.metric);
+        Some((ReasonCode::EvidenceMissing, detail))
+    };
+    let (code, detail) = limited.or_else(free).or_else(latency)?;
     untrusted(code, detail)
 }
 

@@ -15,4 +15,4 @@ pub mod verdict;
 pub use evidence::settle;
 pub use rate::{SUSTAINED_WINDOWS, Spread, spread, summarize};
 pub use reason::ReasonCode;
-pub use verdict::{Verdict, judge, judge_bytes, review};
+pub use verdict::{Verdict, judge, judge_bytes, review, settle_on_device};

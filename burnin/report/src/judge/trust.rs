@@ -3,8 +3,12 @@
 
 use super::ReasonCode;
 use super::rate::{clock_disagreement, summarize};
+use crate::limits::{Basis, Metric, OwnProperties, bounds_of};
 use crate::plan::Limit;
-use crate::{Measurement, Sample};
+use crate::{DeviceInfo, Measurement, Sample};
+
+/// So much above its physical peak a rate may be: clocks of a device and of its table differ in the third digit.
+const BEYOND: f64 = 1.02;
 
 /// What is asked of a measurement before it is believed.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -45,6 +49,20 @@ pub(super) fn distrust(found: &Measurement, demands: &Demands) -> Option<(Reason
         longer * 100.0
     );
     Some((ReasonCode::ClocksDisagree, detail))
+}
+
+/// Which rate is beyond the physical peak of the device's model, where the table of limits has it.
+pub(super) fn beyond_physics(device: &DeviceInfo, found: &Measurement) -> Option<(ReasonCode, String)> {
+    let metric = Metric::try_from(found.metric.as_str()).ok()?;
+    let bounds = bounds_of(device, &OwnProperties::default(), metric).ok()?;
+    let Basis::Listed(model) = &bounds.basis else { return None };
+    let (peak, median) = (bounds.physical.per_s(), found.median.get());
+    // A measurement of another unit is another metric that happens to have the name.
+    (bounds.unit == found.unit && median > peak * BEYOND).then(|| {
+        let (rate, peak) = (found.unit.show(median), found.unit.show(peak));
+        let detail = format!("`{metric}` is {rate}, a {model} reaches {peak} at most ({})", bounds.physical);
+        (ReasonCode::RateImpossible, detail)
+    })
 }
 
 fn longer_than_host(sample: &Sample) -> Option<f64> {

@@ -3,6 +3,7 @@
 mod line;
 
 use crate::document::Finding;
+use crate::latency::show;
 use crate::{CheckResult, Coverage, DeviceKind, Origin, Outcome, Report, Subject, Verdict, VerdictRecord};
 
 pub use line::clean;
@@ -137,6 +138,10 @@ fn evidence(result: &CheckResult) -> Vec<String> {
         let share = if m.median.get() > 0.0 { 100.0 * m.worst.get() / m.median.get() } else { 0.0 };
         let rate = m.unit.show(m.median.get());
         parts.push(format!("{} {rate} (worst {} %)", clip(&m.metric, 24), number(share.min(999.0), 0)));
+    }
+    for latency in &result.latencies {
+        let (median, p99) = (show(latency.median_ns), show(latency.p99_ns));
+        parts.push(format!("{} {median} (p99 {p99})", clip(&latency.metric, 24)));
     }
     parts.extend(result.coverage.iter().map(covered));
     if let Some(wrong) = &result.mismatches {
