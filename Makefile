@@ -1,6 +1,9 @@
 # Assay. `make bringup` and `make test` install what is missing; the other targets expect that one of them has run.
 CARGO ?= cargo
 STATE ?= .assay
+# A Debian 13 root with a newer Mesa; made anew where it is missing.
+MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
+TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
 .PHONY: help bringup test lint shaders bench clean-state
 
@@ -16,10 +19,14 @@ bringup:
 	$(CARGO) build --release --locked
 	@images/bringup.sh target/release $(STATE)
 
-# The programs are built first: whole stories start them as a user would.
+# The programs are built first: whole stories start them as a user would. Then the conformance suite runs on the newest
+# software Vulkan that Debian offers (it has cooperative matrices), in a root of its own, and everything on this machine's.
 test: lint
 	@$(CARGO) nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest
 	$(CARGO) build --workspace --bins --locked
+	@tests/roots/make-root.sh $(MESA_ROOT)
+	CARGO_TARGET_$(TRIPLE)_RUNNER="$(CURDIR)/tests/roots/in-root.sh $(MESA_ROOT)" ASSAY_EXPECT_FEATURES=matrix \
+		$(CARGO) nextest run -p burnin --test conformance --locked
 	$(CARGO) nextest run --workspace --locked
 
 lint:
