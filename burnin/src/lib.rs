@@ -12,6 +12,7 @@
 
 pub mod clock;
 pub mod run;
+pub mod figures;
 pub mod device;
 pub mod session;
 pub mod measure;

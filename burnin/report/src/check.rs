@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, Latency, Quantity, Seconds, Unit};
+use crate::{DeviceId, Latency, Quantity, Seconds, Telemetry, Unit};
 
 /// Names a check: lower-case words joined by hyphens, for example `memory-own-address`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -264,6 +264,9 @@ pub struct CheckResult {
     pub notes: Vec<String>,
     /// How long it took.
     pub took_s: Seconds,
+    /// What the device said of itself meanwhile; absent where nothing could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
     /// How much of it was device work: dispatches from submission to completion, transfers, new memory made zero. The rest
     /// is the host's: expected answers, comparing, compiling kernels. Absent where it was not counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -291,6 +294,7 @@ impl CheckResult {
             latencies: Vec::new(),
             notes: Vec::new(),
             took_s: Seconds::ZERO,
+            telemetry: None,
             device_s: None,
         }
     }

@@ -16,9 +16,11 @@ pub mod device;
 pub mod plan;
 pub mod limits;
 pub mod latency;
+pub mod telemetry;
 pub mod check;
 pub mod document;
 pub mod judge;
+pub mod bench;
 pub mod text;
 pub mod wire;
 
@@ -33,4 +35,5 @@ pub use judge::{Verdict, judge};
 pub use latency::Latency;
 pub use node::NodeFacts;
 pub use plan::Plan;
+pub use telemetry::Telemetry;
 pub use unit::{Bytes, Quantity, Seconds, Unit};

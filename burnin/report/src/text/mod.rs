@@ -1,6 +1,8 @@
 //! A report as text for people on a terminal: verdict first, then why and what to do, then the figures. Pure; no colour.
 
 mod line;
+mod table;
+pub mod bench;
 
 use crate::document::Finding;
 use crate::latency::show;

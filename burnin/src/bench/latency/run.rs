@@ -270,7 +270,7 @@ mod tests {
         }
         fn dispatch(&mut self, dispatch: &Dispatch<'_>, by: Duration) -> Result<Elapsed, DeviceError> {
             self.seen += dispatch.repeat;
-            let dropped = dispatch.repeat == 1 && self.seen % self.every == 0;
+            let dropped = dispatch.repeat == 1 && self.seen.is_multiple_of(self.every);
             self.cpu
                 .dispatch(&Dispatch { repeat: if dropped { 0 } else { dispatch.repeat }, ..*dispatch }, by)
         }
