@@ -96,7 +96,15 @@ fn measurement(metric: &str) -> Measurement {
     let samples = vec![Sample { work: number(1e12), device_s: Some(second), host_s: second }; 30];
     let (median, worst) = summarize(&samples).expect("windows");
     let method = "made up".to_owned();
-    Measurement { metric: metric.to_owned(), unit: Unit::BytesPerS, median, worst, method, samples }
+    Measurement {
+        metric: metric.to_owned(),
+        unit: Unit::BytesPerS,
+        median,
+        worst,
+        method,
+        warm_up: None,
+        samples,
+    }
 }
 
 criterion_group! {

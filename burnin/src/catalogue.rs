@@ -20,7 +20,7 @@ pub struct Check {
 }
 
 /// Every check that is about a device.
-pub const ALL: [Check; 11] = [
+pub const ALL: &[Check] = &[
     Check { name: "digest", needs: kernels::digest::KERNEL.needs, run: stress::digest::run },
     Check { name: "fp32", needs: kernels::fp32::KERNEL.needs, run: bench::fp32::run },
     Check { name: "fp16", needs: kernels::fp16::KERNEL.needs, run: bench::fp16::run },
@@ -36,6 +36,7 @@ pub const ALL: [Check; 11] = [
     Check { name: "memory-own-address", needs: &[], run: stress::memory::own_address },
     Check { name: "memory-moving-inversions", needs: &[], run: stress::memory::moving_inversions },
     Check { name: "stream", needs: &[], run: bench::stream::run },
+    Check { name: "latency", needs: kernels::digest::KERNEL.needs, run: bench::latency::run },
 ];
 
 /// The check of that name.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
-use report::judge::{ReasonCode, settle};
+use report::judge::{ReasonCode, settle_on_device};
 use report::plan::{PlannedCheck, Scope};
 use report::{CheckId, CheckResult, DeviceId, Outcome, Quantity, Reason, Subject};
 
@@ -110,7 +110,7 @@ impl Desk<'_> {
         let report = self.journal.report();
         let device = report.devices.iter().find(|d| Subject::Device(d.id.clone()) == result.subject);
         if let Some(planned) = report.plan.check_on(&result.check, device) {
-            (result.outcome, result.reason) = settle(&planned, &result);
+            (result.outcome, result.reason) = settle_on_device(device, &planned, &result);
         }
         self.watch.finished(&result);
         self.journal.record(result)

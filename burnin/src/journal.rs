@@ -44,7 +44,8 @@ pub enum JournalError {
 #[derive(Debug)]
 pub struct Journal {
     report: Report,
-    path: PathBuf,
+    /// Absent for a report that is not kept.
+    path: Option<PathBuf>,
 }
 
 impl Journal {
@@ -59,9 +60,15 @@ impl Journal {
             _ => JournalError::Write { path: path.clone(), source },
         })?;
         report.results = report.planned.iter().map(not_run).collect();
-        let mut journal = Self { report, path };
+        let mut journal = Self { report, path: Some(path) };
         journal.flush()?;
         Ok(journal)
+    }
+
+    /// Begins a report that is not kept.
+    pub fn in_memory(mut report: Report) -> Self {
+        report.results = report.planned.iter().map(not_run).collect();
+        Self { report, path: None }
     }
 
     /// The report so far.
@@ -69,9 +76,9 @@ impl Journal {
         &self.report
     }
 
-    /// Where it lies.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// Where it lies, if it is kept.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
     /// Puts a result in its place and flushes; a result that nobody planned is dropped.
@@ -97,17 +104,18 @@ impl Journal {
     /// Judges what is there and writes it: new file, fsync, rename, fsync of the folder.
     fn flush(&mut self) -> Result<(), JournalError> {
         self.report.verdict = judge(&self.report);
+        let Some(path) = &self.path else { return Ok(()) };
         let write = || -> std::io::Result<()> {
-            let temporary = self.path.with_extension("json.new");
+            let temporary = path.with_extension("json.new");
             let mut file = File::create(&temporary)?;
             let mut json = serde_json::to_vec_pretty(&self.report)?;
             json.push(b'\n');
             file.write_all(&json)?;
             file.sync_all()?;
-            fs::rename(&temporary, &self.path)?;
-            self.path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+            fs::rename(&temporary, path)?;
+            path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
         };
-        write().map_err(|source| JournalError::Write { path: self.path.clone(), source })
+        write().map_err(|source| JournalError::Write { path: path.clone(), source })
     }
 }
 

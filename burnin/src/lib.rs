@@ -12,8 +12,10 @@
 
 pub mod clock;
 pub mod run;
+pub mod figures;
 pub mod device;
 pub mod session;
+pub mod measure;
 pub mod check;
 pub mod stress;
 pub mod bench;

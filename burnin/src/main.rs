@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use burnin::clock::MonotonicClock;
@@ -13,8 +12,11 @@ use burnin::device::faulty::Fault;
 use burnin::journal::JournalError;
 use burnin::progress;
 use burnin::run::{Options, run};
-use burnin::worker::{Job, serve, supervise};
+use burnin::worker::serve;
 use clap::{Parser, Subcommand, ValueEnum};
+
+mod bench_verb;
+mod list_verb;
 use report::{Backend, Plan, Report, Verdict};
 
 /// Burns in and benchmarks GPUs, and says whether this node may take work.
@@ -59,6 +61,11 @@ enum Verb {
         #[arg(long)]
         quiet: bool,
     },
+    /// Measure how fast the devices are, with every answer verified
+    ///
+    /// Exit codes: 0 every figure can be believed, 1 wrong answers or a device that failed, 2 wrong usage, 4 a figure that
+    /// cannot be believed, or none.
+    Bench(bench_verb::BenchArguments),
     /// Judge a saved report again, from its evidence alone
     Judge {
         /// A report.json, or the folder it lies in
@@ -130,6 +137,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<report::plan::PlanError>()
             || cause.is::<NoReport>()
+            || bench_verb::is_usage(cause)
             || matches!(cause.downcast_ref(), Some(JournalError::Folder { .. } | JournalError::Exists { .. }))
     })
 }
@@ -145,7 +153,7 @@ struct NoReport {
 
 fn act(verb: Verb) -> Result<ExitCode> {
     match verb {
-        Verb::List { backend, json } => list(backend.into(), json),
+        Verb::List { backend, json } => list_verb::act(backend.into(), json),
         Verb::Run { plan, backend, out, plant, json, quiet } => {
             let options = Options {
                 plan: Plan::built_in(&plan)?,
@@ -156,6 +164,7 @@ fn act(verb: Verb) -> Result<ExitCode> {
             };
             run_plan(&options, json, quiet)
         }
+        Verb::Bench(arguments) => bench_verb::act(arguments),
         Verb::Judge { report, json } => {
             let judged = report::judge::judge_bytes(&read(&report)?);
             let text = if json {
@@ -223,27 +232,8 @@ fn show(report: &Report, json: bool) -> Result<ExitCode> {
     Ok(code(judged.verdict))
 }
 
-fn list(backend: Backend, json: bool) -> Result<ExitCode> {
-    let listed = supervise::list(&this_program()?, &Job::List { backend }, Duration::from_secs(30));
-    let devices = listed
-        .map_err(|message| anyhow::anyhow!(message))
-        .with_context(|| format!("listing {backend} devices"))?;
-    if json {
-        print(&serde_json::to_string_pretty(&devices)?)?;
-    } else if devices.is_empty() {
-        print("no device: install a Vulkan driver (Debian: mesa-vulkan-drivers for a software device)")?;
-    } else {
-        let mut text = format!("{:<14} {:<11} {:<40} {:>10}  driver\n", "id", "kind", "name", "memory");
-        for d in &devices {
-            let (name, driver) = (report::text::clean(&d.name), report::text::clean(&d.driver));
-            text += &format!("{:<14} {:<11} {name:<40} {:>10}  {driver}\n", d.id, d.kind, d.memory_bytes);
-        }
-        print(&text)?;
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn run_plan(options: &Options, json: bool, quiet: bool) -> Result<ExitCode> {
+/// Set by the signals that ask this program to end.
+fn interruption() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         // A second signal ends at once: the report on disk is valid at every moment.
@@ -251,6 +241,11 @@ fn run_plan(options: &Options, json: bool, quiet: bool) -> Result<ExitCode> {
         signal_hook::flag::register_conditional_shutdown(signal, ended_by_signal, Arc::clone(&interrupted))?;
         signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
     }
+    Ok(interrupted)
+}
+
+fn run_plan(options: &Options, json: bool, quiet: bool) -> Result<ExitCode> {
+    let interrupted = interruption()?;
     let clock = MonotonicClock::start();
     let mut watch = progress::for_stderr(quiet);
     let report = run(options, &clock, watch.as_mut(), &interrupted)?;

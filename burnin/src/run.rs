@@ -40,10 +40,11 @@ pub fn run(
     watch: &mut dyn Watch,
     interrupted: &AtomicBool,
 ) -> Result<Report, JournalError> {
+    let started_at = Timestamp::now();
     let facts = discover::collect(&discover::Root::machine());
-    let listed = supervise::list(&options.program, &Job::List { backend: options.backend }, LIST_DEADLINE);
-    let report = begin(options, facts, doctor::select(&options.plan, &listed));
-    let mut journal = Journal::begin(&options.out, report)?;
+    let listed = list(options);
+    let begun = begin(options, facts, doctor::select(&options.plan, &listed));
+    let mut journal = Journal::begin(&options.out, Report { started_at, ..begun })?;
 
     for planned in journal.report().planned.clone().iter().filter(|p| p.check.as_str() == "doctor") {
         let start = clock.now();
@@ -56,23 +57,48 @@ pub fn run(
         watch.finished(&result);
         journal.record(result)?;
     }
+    burn_in(options, journal, clock, watch, interrupted)
+}
 
-    let burns =
-        journal.report().devices.iter().map(|device| burn(options, device, journal.report())).collect();
-    let crew = Crew::start(&options.program, burns, clock);
+/// The devices of the backend, asked of a worker.
+pub(crate) fn list(options: &Options) -> doctor::Listed {
+    supervise::list(&options.program, &Job::List { backend: options.backend }, LIST_DEADLINE)
+}
+
+/// Runs a plan on these devices and keeps no report.
+pub(crate) fn run_on(
+    options: &Options,
+    devices: Vec<report::DeviceInfo>,
+    clock: &dyn Clock,
+    watch: &mut dyn Watch,
+    interrupted: &AtomicBool,
+) -> Result<Report, JournalError> {
+    let facts = discover::collect(&discover::Root::machine());
+    let journal = Journal::in_memory(begin(options, facts, devices));
+    burn_in(options, journal, clock, watch, interrupted)
+}
+
+/// Runs the checks of all devices that the journal names.
+fn burn_in(
+    options: &Options,
+    mut journal: Journal,
+    clock: &dyn Clock,
+    watch: &mut dyn Watch,
+    interrupted: &AtomicBool,
+) -> Result<Report, JournalError> {
+    let report = journal.report();
+    let host_available = report.node.memory.as_ref().and_then(|memory| memory.available_bytes);
+    let burns = report.devices.iter().map(|device| Burn {
+        backend: options.backend,
+        device: device.id.clone(),
+        plan: report.plan.clone(),
+        host_available,
+        fault: options.fault,
+    });
+    let crew = Crew::start(&options.program, burns.collect(), clock);
     let done = crew.work(clock, watch, interrupted, &mut journal)?;
     let completed = (done && !interrupted.load(Ordering::Relaxed)).then(Timestamp::now);
     journal.close(completed)
-}
-
-fn burn(options: &Options, device: &report::DeviceInfo, report: &Report) -> Burn {
-    Burn {
-        backend: options.backend,
-        device: device.id.clone(),
-        plan: options.plan.clone(),
-        host_available: report.node.memory.as_ref().and_then(|memory| memory.available_bytes),
-        fault: options.fault,
-    }
 }
 
 fn begin(options: &Options, node: NodeFacts, devices: Vec<report::DeviceInfo>) -> Report {

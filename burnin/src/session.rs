@@ -4,19 +4,17 @@ use std::time::Duration;
 
 use kernels::{Kernel, Params};
 use report::plan::PlannedCheck;
-use report::{
-    Bytes, CheckResult, Coverage, DeviceKind, Measurement, Outcome, Quantity, Sample, Subject, Unit,
-};
+use report::{Bytes, CheckResult, Coverage, DeviceKind, Outcome, Quantity, Subject};
 
 use crate::clock::Clock;
 use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed};
+
+pub use crate::measure::{WINDOW, measurement, repeats, sample};
 
 /// Longest wait for one dispatch. Windows aim at a tenth of a second; a hundred times that is a hang.
 pub const DISPATCH_DEADLINE: Duration = Duration::from_secs(20);
 /// Longest wait for one transfer.
 pub const TRANSFER_DEADLINE: Duration = Duration::from_secs(20);
-/// How long a window of a measurement should be.
-pub const WINDOW: Duration = Duration::from_millis(100);
 
 /// One check on one device.
 pub struct Session<'a> {
@@ -102,59 +100,6 @@ impl Session<'_> {
         }
         Bytes(target)
     }
-
-    /// Measures until the plan's time is over and there are windows enough; `window` runs one and compares what came out.
-    pub fn measure(
-        &mut self,
-        share: f64,
-        mut window: impl FnMut(&mut Self, u32) -> Result<Sample, DeviceError>,
-    ) -> Result<Vec<Sample>, DeviceError> {
-        let budget = self.planned.measure_s.get() * share;
-        let least = self.planned.limits.iter().map(|limit| limit.samples_min).max().unwrap_or(4).max(4);
-        let mut samples = Vec::new();
-        let mut measured = 0.0;
-        for number in 0u32.. {
-            if number >= least && measured >= budget {
-                break;
-            }
-            let sample = window(self, number)?;
-            measured += sample.host_s.get();
-            samples.push(sample);
-            (self.progress)(
-                (measured / budget.max(1e-9)).min(f64::from(number + 1) / f64::from(least)).min(1.0),
-            );
-        }
-        Ok(samples)
-    }
-}
-
-/// How many times a dispatch that took so long must be repeated to fill a window.
-pub fn repeats(elapsed: Elapsed) -> u32 {
-    let once = elapsed.device.unwrap_or(elapsed.host).as_secs_f64().max(1e-7);
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1..=10000")]
-    let repeats = (WINDOW.as_secs_f64() / once).ceil().clamp(1.0, 10_000.0) as u32;
-    repeats
-}
-
-/// Work of a window and its time, as they stand in a report.
-pub fn sample(work: u64, repeat: u32, elapsed: Elapsed) -> Sample {
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a window has far less than 2^53 operations in the last digit that matters"
-    )]
-    let work = work as f64 * f64::from(repeat);
-    let seconds = |time: Duration| Quantity::new(time.as_secs_f64()).unwrap_or_default();
-    Sample {
-        work: Quantity::new(work).unwrap_or_default(),
-        device_s: elapsed.device.map(seconds),
-        host_s: seconds(elapsed.host),
-    }
-}
-
-/// A measurement of these windows.
-pub fn measurement(metric: &str, unit: Unit, method: String, samples: Vec<Sample>) -> Measurement {
-    let (median, worst) = report::judge::summarize(&samples).unwrap_or_default();
-    Measurement { metric: metric.to_owned(), unit, median, worst, method, samples }
 }
 
 /// So much of a quantity was covered.
@@ -168,10 +113,6 @@ mod tests {
     use crate::clock::MonotonicClock;
     use crate::device::cpu::Cpu;
     use report::Plan;
-
-    fn elapsed(device_ms: Option<u64>, host_ms: u64) -> Elapsed {
-        Elapsed { device: device_ms.map(Duration::from_millis), host: Duration::from_millis(host_ms) }
-    }
 
     fn planned(change: impl FnOnce(&mut PlannedCheck)) -> PlannedCheck {
         let plan = Plan::built_in("quick-software").unwrap();
@@ -195,36 +136,6 @@ mod tests {
             host_available,
             progress: &mut progress,
         })
-    }
-
-    #[test]
-    fn repeats_fill_a_window_by_the_clock_of_the_device_where_there_is_one() {
-        assert_eq!(repeats(elapsed(Some(10), 1)), 10);
-        assert_eq!(repeats(elapsed(None, 30)), 4);
-        assert_eq!(repeats(elapsed(None, 5000)), 1);
-        assert_eq!(repeats(elapsed(Some(0), 0)), 10_000);
-    }
-
-    #[test]
-    fn it_measures_until_the_time_is_over_and_the_windows_are_enough() {
-        let count = |measure_s: f64, share: f64, window_ms: u64| {
-            let planned = planned(|p| p.measure_s = Quantity::new(measure_s).unwrap());
-            let windows = with(&planned, None, |session| {
-                session.measure(share, |_, _| Ok(sample(1, 1, elapsed(None, window_ms))))
-            });
-            windows.unwrap().len()
-        };
-        assert_eq!(count(3.0, 1.0, 100), 30);
-        assert_eq!(count(3.0, 0.5, 100), 15);
-        assert_eq!(count(3.0, 1.0, 1000), 8, "the limits ask for 8");
-        assert_eq!(count(0.0, 1.0, 0), 8);
-    }
-
-    #[test]
-    fn an_error_of_a_window_ends_the_measurement() {
-        let lost = DeviceError::Lost { doing: "running a kernel" };
-        let found = with(&planned(|_| ()), None, |session| session.measure(1.0, |_, _| Err(lost.clone())));
-        assert_eq!(found, Err(lost));
     }
 
     #[test]

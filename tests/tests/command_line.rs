@@ -44,9 +44,11 @@ fn golden(name: &str, found: &str) {
 
 #[test]
 fn the_help_is_as_it_was_looked_at() {
-    for (name, arguments) in
-        [("burnin-help.txt", &["--help"][..]), ("burnin-run-help.txt", &["run", "--help"])]
-    {
+    for (name, arguments) in [
+        ("burnin-help.txt", &["--help"][..]),
+        ("burnin-run-help.txt", &["run", "--help"]),
+        ("burnin-bench-help.txt", &["bench", "--help"]),
+    ] {
         // The width of a terminal must not matter.
         let ended = ends(burnin(arguments).env("COLUMNS", "100"));
         assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), ""));
@@ -61,6 +63,9 @@ fn wrong_usage_ends_with_2_and_says_what_is_right() {
         (&["run", "--plant", "gremlin"], &["gremlin", "flipped-bit", "missing-device"]),
         (&["judge", "/nonexistent/assay"], &["/nonexistent/assay", "No such file"]),
         (&["show", "/nonexistent/assay"], &["/nonexistent/assay", "No such file"]),
+        (&["bench", "--backend", "cpu", "--only", "fp33"], &["`fp33`", "`fp32`"]),
+        (&["bench", "--backend", "cpu", "--device", "gpu-7"], &["`gpu-7`", "`cpu-0`"]),
+        (&["bench", "--compare", "/nonexistent/before.json"], &["/nonexistent/before.json", "No such file"]),
         (&["brun"], &["brun", "run"]),
         (&[], &["Usage"]),
     ] {
@@ -260,4 +265,23 @@ fn a_list_without_a_driver_is_an_answer_or_an_error_and_never_a_device() {
     let ended = ends(&mut with_driver(Path::new("/nonexistent/icd.json"), &["list", "--json"]));
     assert_eq!((ended.code(), ended.text().as_str()), (Some(4), ""), "{}", ended.stderr);
     assert!(ended.stderr.starts_with("error: listing vulkan devices: "), "{}", ended.stderr);
+}
+
+#[test]
+fn a_bench_gives_figures_that_can_be_compared_and_none_with_a_good_word_when_an_answer_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("before.json").display().to_string();
+    let bench = ["bench", "--only", "digest", "--seconds", "0.3", "--quiet"];
+    let ended = ends(burnin(&bench).args(["--json", "--out", &file]));
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let document: serde_json::Value = serde_json::from_str(&ended.text()).unwrap();
+    assert_eq!(document["schema"], "assay.bench/1");
+    assert!(document["rows"][0]["figure"]["rate"]["median"].as_f64().unwrap() > 0.0);
+
+    let drill = ends(burnin(&bench).args(["--plant", "wrong-word", "--compare", &file]).env("COLUMNS", "80"));
+    assert_eq!(drill.code(), Some(1), "{}", drill.stderr);
+    for part in ["WRONG", "DATA-MISMATCH", "BEFORE"] {
+        assert!(drill.text().contains(part), "{}", drill.text());
+    }
+    assert!(drill.text().lines().all(|line| line.chars().count() <= 80), "{}", drill.text());
 }

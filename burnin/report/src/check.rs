@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, Quantity, Seconds, Unit};
+use crate::{DeviceId, Latency, Quantity, Seconds, Telemetry, Unit};
 
 /// Names a check: lower-case words joined by hyphens, for example `memory-own-address`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -197,6 +197,18 @@ impl Sample {
     }
 }
 
+/// Windows that ran before a measurement, so that clocks and caches are as they will be. Their answers were compared,
+/// their rates are discarded.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WarmUp {
+    /// How many.
+    pub windows: u32,
+    /// How long they took, by the host's clock.
+    pub took_s: Seconds,
+    /// Did the last of them agree? If not, their time was over before.
+    pub steady: bool,
+}
+
 /// A rate, as windows of work and time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Measurement {
@@ -210,6 +222,9 @@ pub struct Measurement {
     pub worst: Quantity,
     /// How it was done: shape of the kernel, size of the windows.
     pub method: String,
+    /// What ran before the windows and does not count; absent where nothing did, or nothing is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<WarmUp>,
     /// The windows, in order, without the warm-up.
     pub samples: Vec<Sample>,
 }
@@ -241,11 +256,21 @@ pub struct CheckResult {
     /// The rates.
     #[serde(default)]
     pub measurements: Vec<Measurement>,
+    /// How long small things take.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latencies: Vec<Latency>,
     /// What a reader should know beside the figures, for example whether `fma` is fused here.
     #[serde(default)]
     pub notes: Vec<String>,
     /// How long it took.
     pub took_s: Seconds,
+    /// What the device said of itself meanwhile; absent where nothing could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
+    /// How much of it was device work: dispatches from submission to completion, transfers, new memory made zero. The rest
+    /// is the host's: expected answers, comparing, compiling kernels. Absent where it was not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_s: Option<Seconds>,
 }
 
 impl CheckResult {
@@ -266,8 +291,11 @@ impl CheckResult {
             mismatches: None,
             digest: None,
             measurements: Vec::new(),
+            latencies: Vec::new(),
             notes: Vec::new(),
             took_s: Seconds::ZERO,
+            telemetry: None,
+            device_s: None,
         }
     }
 }

@@ -15,20 +15,25 @@ pub mod node;
 pub mod device;
 pub mod plan;
 pub mod limits;
+pub mod latency;
+pub mod telemetry;
 pub mod check;
 pub mod document;
 pub mod judge;
+pub mod bench;
 pub mod text;
 pub mod wire;
 
 pub use address::{Bdf, MacAddr, PciId};
 pub use check::{
     Canary, CheckId, CheckResult, Coverage, Measurement, Mismatch, Mismatches, Outcome, Reason, Sample,
-    Subject,
+    Subject, WarmUp,
 };
 pub use device::{Backend, DeviceId, DeviceInfo, DeviceKind, Feature};
 pub use document::{Origin, Planned, Report, SCHEMA, Tool, VerdictRecord};
 pub use judge::{Verdict, judge};
+pub use latency::Latency;
 pub use node::NodeFacts;
 pub use plan::Plan;
+pub use telemetry::Telemetry;
 pub use unit::{Bytes, Quantity, Seconds, Unit};

@@ -8,3 +8,4 @@ pub mod int64;
 pub mod dot;
 pub mod transcendental;
 pub mod stream;
+pub mod latency;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use kernels::pattern;
-use report::{Bytes, DeviceInfo};
+use report::{Bytes, DeviceInfo, DeviceKind};
 use serde::{Deserialize, Serialize};
 
 use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
@@ -79,8 +79,9 @@ const HIT: u32 = 3;
 const HIT_MEMORY: u32 = 0;
 /// How much slower, and for how many dispatches.
 const SLOW: (u32, u32) = (20, 4);
-/// Which FP32 dispatch is the first slow one: after calibration and the search for a shape, within the windows.
-const SLOW_FROM: u32 = 24;
+/// Which FP32 dispatch is the first slow one, on a software device and on others: after calibration, the search for a
+/// shape and warm-up (a second on a GPU), within the windows.
+const SLOW_FROM: [u32; 2] = [24, 40];
 
 /// A device with a fault.
 #[derive(Debug)]
@@ -131,6 +132,11 @@ impl<D: Device> Faulty<D> {
         let [write, flip] = [0, 3];
         let after_flip = std::mem::replace(&mut self.canary, op == flip);
         op == write || op == flip || after_flip
+    }
+
+    fn is_slow(&self, seen: u32) -> bool {
+        let first = SLOW_FROM[usize::from(self.info().kind != DeviceKind::Cpu)];
+        (first..first + SLOW.1).contains(&seen)
     }
 
     fn flip(&mut self, buffer: Buffer, errors: Buffer, word: u32, mask: u32) -> Result<(), DeviceError> {
@@ -238,9 +244,7 @@ impl<D: Device> Device for Faulty<D> {
                 }
                 Ok(elapsed)
             }
-            (Fault::SlowKernel, "fp32") if (SLOW_FROM..SLOW_FROM + SLOW.1).contains(&seen) => {
-                self.slow_down(dispatch, deadline)
-            }
+            (Fault::SlowKernel, "fp32") if self.is_slow(seen) => self.slow_down(dispatch, deadline),
             (Fault::Hang, "fp32") if hit => loop {
                 // What a driver that waits in the kernel looks like from outside: it ignores every deadline.
                 std::thread::park();
@@ -343,7 +347,7 @@ mod tests {
     #[test]
     fn a_slow_kernel_gives_right_answers_and_takes_its_time() {
         let (mut device, buffers) = faulty(Fault::SlowKernel);
-        for seed in 0..SLOW_FROM + SLOW.1 + 2 {
+        for seed in 0..SLOW_FROM[0] + SLOW.1 + 2 {
             assert_eq!(wrong(&mut device, buffers, fp32_work(seed, SelfFault::None)), []);
         }
         assert_eq!(device.fired(), SLOW.1);

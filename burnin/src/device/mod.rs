@@ -4,7 +4,7 @@
 //! (wgpu) the independent second opinion, [`cpu`] the references, and [`faulty`] wraps any of them and plants faults.
 //!
 //! Contract. Buffers are arrays of 32-bit words, zero when new. A dispatch runs the kernel `repeat` times in a row, each
-//! seeing what the one before wrote, and returns when it is done. After [`DeviceError::TimedOut`] or
+//! seeing what the one before wrote, and returns when it is done; repeated no times, it submits its synchronization alone. After [`DeviceError::TimedOut`] or
 //! [`DeviceError::Lost`] the device is dead: every further call fails, and dropping it leaks what it holds instead of
 //! waiting, since a driver may never come back. The process that owns a dead device should end.
 //!
@@ -17,6 +17,7 @@ use report::{Bytes, DeviceInfo};
 
 pub mod cpu;
 pub mod faulty;
+pub mod metered;
 #[cfg(feature = "portable")]
 pub mod portable;
 #[allow(unsafe_code, reason = "the only unsafe code of this crate: calls of the Vulkan driver")]
@@ -37,7 +38,7 @@ pub struct Dispatch<'a> {
     pub params: Params,
     /// Workgroups, 1 to [`kernels::WORKGROUPS_MAX`].
     pub workgroups: u32,
-    /// How many times in a row.
+    /// How many times in a row; 0 submits no kernel and waits for that.
     pub repeat: u32,
 }
 

@@ -10,6 +10,7 @@ use super::{Burn, Event, Job};
 use crate::catalogue;
 use crate::clock::{Clock, MonotonicClock};
 use crate::device::faulty::{Fault, Faulty};
+use crate::device::metered::Metered;
 use crate::device::{self, Device, DeviceError};
 use crate::session::Session;
 
@@ -127,8 +128,14 @@ fn run_check(
         // A parent that is gone kills this process; a line that is lost is only a display.
         let _ = say(output, &Event::Progress(planned.id.clone(), share));
     };
-    let mut session =
-        Session { device, clock, planned, host_available: burn.host_available, progress: &mut progress };
+    let mut metered = Metered::new(device, clock);
+    let mut session = Session {
+        device: &mut metered,
+        clock,
+        planned,
+        host_available: burn.host_available,
+        progress: &mut progress,
+    };
     let done = match catalogue::find(planned.id.as_str()) {
         Some(check) => check.run_on(&mut session),
         None => {
@@ -153,6 +160,7 @@ fn run_check(
         )
     });
     result.took_s = Quantity::new((clock.now() - start).as_secs_f64()).unwrap_or_default();
+    result.device_s = Quantity::new(metered.worked().as_secs_f64()).ok();
     (result.outcome, result.reason) = settle(planned, &result);
     (result, dead)
 }

@@ -51,6 +51,7 @@ macro_rules! conformance {
             kernels_agree::repeated_dispatches_see_what_the_one_before_wrote,
             kernels_agree::kernels_that_run_together_answer_as_they_do_alone,
             time::host_and_device_time_agree,
+            time::a_dispatch_of_no_repeats_submits_and_changes_nothing,
             errors::a_passed_deadline_kills_the_device_and_dropping_it_returns_at_once,
             errors::a_listed_device_is_what_it_was_listed_as,
         })+

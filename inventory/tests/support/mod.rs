@@ -183,6 +183,7 @@ fn measurement(limit: &report::plan::Limit) -> Measurement {
         median,
         worst,
         method: "by hand".to_owned(),
+        warm_up: None,
         samples,
     }
 }

@@ -1,7 +1,7 @@
 //! From the evidence of one check to its outcome.
 
 use super::ReasonCode;
-use super::rate::{clock_disagreement, summarize};
+use super::trust::{Demands, distrust};
 use crate::plan::{Limit, PlannedCheck};
 use crate::{CheckResult, Measurement, Outcome, Reason};
 
@@ -106,38 +106,23 @@ fn floors_reached(planned: &PlannedCheck, result: &CheckResult) -> Finding {
 }
 
 fn rates_trusted(planned: &PlannedCheck, result: &CheckResult) -> Finding {
-    planned.limits.iter().find_map(|limit| {
-        let Some(found) = measurement(result, limit) else {
-            return untrusted(
-                ReasonCode::EvidenceMissing,
-                format!("`{}` was not measured once and only once", limit.metric),
-            );
-        };
-        if let Some(detail) = windows_incomplete(found, limit) {
-            return untrusted(ReasonCode::EvidenceMissing, detail);
-        }
-        let apart =
-            clock_disagreement(&found.samples).filter(|apart| *apart > limit.clock_tolerance.get())?;
-        let detail = format!("`{}`: device and host clock are {:.1} % apart", limit.metric, apart * 100.0);
-        untrusted(ReasonCode::ClocksDisagree, detail)
-    })
-}
-
-fn windows_incomplete(found: &Measurement, limit: &Limit) -> Option<String> {
-    let metric = &limit.metric;
-    let Some(figures) = summarize(&found.samples) else {
-        return Some(format!("`{metric}` has a window without work or time"));
+    let limited = planned.limits.iter().find_map(|limit| match measurement(result, limit) {
+        Some(found) => distrust(found, &Demands::of(limit)),
+        None => Some((
+            ReasonCode::EvidenceMissing,
+            format!("`{}` was not measured once and only once", limit.metric),
+        )),
+    });
+    // What nobody set a limit for is shown to people all the same.
+    let asked = |m: &&Measurement| planned.limits.iter().any(|limit| limit.metric == m.metric);
+    let free = || result.measurements.iter().filter(|m| !asked(m)).find_map(|m| distrust(m, &Demands::LEAST));
+    let latency = || {
+        let found = result.latencies.iter().find(|latency| !latency.is_consistent())?;
+        let detail = format!("figures of `{}` are not those of its samples, or no time passed", found.metric);
+        Some((ReasonCode::EvidenceMissing, detail))
     };
-    let timed = found.samples.iter().filter(|sample| sample.device_s.is_some()).count();
-    if found.samples.len() < limit.samples_min as usize {
-        Some(format!("`{metric}` has {} windows of {}", found.samples.len(), limit.samples_min))
-    } else if timed != 0 && timed != found.samples.len() {
-        Some(format!("only {timed} of {} windows of `{metric}` have a device time", found.samples.len()))
-    } else if figures != (found.median, found.worst) {
-        Some(format!("figures of `{metric}` are not those of its windows"))
-    } else {
-        None
-    }
+    let (code, detail) = limited.or_else(free).or_else(latency)?;
+    untrusted(code, detail)
 }
 
 fn rates_sufficient(planned: &PlannedCheck, result: &CheckResult) -> Finding {

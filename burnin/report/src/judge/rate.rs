@@ -31,6 +31,36 @@ fn mean_rate(windows: &[Sample]) -> Option<f64> {
     rate.is_finite().then_some(rate)
 }
 
+/// How the rates of windows scatter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Lowest rate of a window.
+    pub min: f64,
+    /// Highest rate of a window.
+    pub max: f64,
+    /// Distance of the quartiles as a share of the median: half of all windows lie within it.
+    pub quartiles: f64,
+}
+
+/// How the rates of windows scatter; `None` if there is none, or if one of them has no rate.
+pub fn spread(samples: &[Sample]) -> Option<Spread> {
+    let mut rates = samples.iter().map(Sample::rate).collect::<Option<Vec<_>>>()?;
+    rates.sort_by(f64::total_cmp);
+    let (min, max) = (*rates.first()?, *rates.last()?);
+    let middle = at(&rates, 0.5);
+    (middle > 0.0).then(|| Spread { min, max, quartiles: (at(&rates, 0.75) - at(&rates, 0.25)) / middle })
+}
+
+/// The value at this share of sorted ones, between neighbours by distance (type 7 of Hyndman and Fan, 1996).
+fn at(sorted: &[f64], share: f64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a number of windows")]
+    let place = (sorted.len() - 1) as f64 * share;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to the number of windows")]
+    let below = place.floor() as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (sorted[above] - sorted[below]) * (place - place.floor())
+}
+
 /// How far host and device clock are apart, as a share of the host's time: the median over all windows that have both.
 pub(super) fn clock_disagreement(samples: &[Sample]) -> Option<f64> {
     let mut apart: Vec<f64> = samples
@@ -58,6 +88,15 @@ mod tests {
         samples[5] = sample(100.0, 10.0);
         samples[6] = sample(100.0, 10.0);
         assert!(summarize(&samples).unwrap().1.get() < 15.0);
+    }
+
+    #[test]
+    fn the_spread_is_that_of_the_middle_half_and_the_ends_are_kept() {
+        let samples: Vec<_> = [90.0, 100.0, 100.0, 104.0, 150.0].map(|work| sample(work, 1.0)).to_vec();
+        assert_eq!(spread(&samples), Some(Spread { min: 90.0, max: 150.0, quartiles: 0.04 }));
+        assert_eq!(spread(&[]), None);
+        assert_eq!(spread(&[sample(1.0, 1.0), sample(1.0, 0.0)]), None);
+        assert_eq!(spread(&[sample(3.0, 1.0)]), Some(Spread { min: 3.0, max: 3.0, quartiles: 0.0 }));
     }
 
     #[test]

@@ -36,6 +36,8 @@ codes! {
     EvidenceMissing = "EVIDENCE-MISSING", "repeat the burn-in; if it stays, report it as a fault of the tool";
     /// Device clock and host clock disagree.
     ClocksDisagree = "CLOCKS-DISAGREE", "end other work on the node and repeat; if it stays, suspect the timer or the driver";
+    /// A rate beyond what the device can do at all.
+    RateImpossible = "RATE-IMPOSSIBLE", "report it as a fault of the tool, its table of limits or the device's timer: no figure of this check can be believed";
     /// A rate below its limit.
     RateLow = "RATE-LOW", "look at power, temperature and throttle reasons, then repeat alone on the node";
     /// A rate that is near its limit.

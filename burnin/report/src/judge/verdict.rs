@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::trust::beyond_physics;
 use super::whole::{of_report, whole};
 use super::{ReasonCode, settle};
 use crate::document::{Finding, VerdictRecord};
@@ -122,13 +123,18 @@ pub fn judge_bytes(bytes: &[u8]) -> VerdictRecord {
 }
 
 /// As [`settle`]; and where the device has a clock of its own, the rates must have been taken by it: left out, nothing
-/// would compare it with the host's.
-fn settle_on_device(
+/// would compare it with the host's. No rate may be beyond what the table of limits says of the device's model.
+pub fn settle_on_device(
     device: Option<&DeviceInfo>,
     planned: &PlannedCheck,
     result: &CheckResult,
 ) -> (Outcome, Option<Reason>) {
     let settled = settle(planned, result);
+    let believed = matches!(settled.0, Outcome::Pass | Outcome::Warn);
+    let beyond = |m: &Measurement| device.and_then(|device| beyond_physics(device, m));
+    if let Some((code, detail)) = result.measurements.iter().find_map(beyond).filter(|_| believed) {
+        return (Outcome::Untrusted, Some(code.because(detail)));
+    }
     let silent = |m: &&Measurement| m.samples.iter().any(|sample| sample.device_s.is_none());
     let limited = |m: &&Measurement| planned.limits.iter().any(|limit| limit.metric == m.metric);
     match settled.0 {

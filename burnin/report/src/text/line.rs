@@ -31,15 +31,20 @@ pub(super) fn number(value: f64, decimals: usize) -> String {
     if value < 1e12 { format!("{value:.decimals$}") } else { format!("{value:.1e}") }
 }
 
-/// Writes a label and a text, cleaned, broken between words into lines that begin at this column after the first.
+/// As [`wrap_to`], for a report.
 pub(super) fn wrap(out: &mut String, label: &str, indent: usize, text: &str) {
+    wrap_to(COLUMNS, out, label, indent, text);
+}
+
+/// Writes a label and a text, cleaned, broken between words into lines that begin at this column after the first.
+pub(super) fn wrap_to(columns: usize, out: &mut String, label: &str, indent: usize, text: &str) {
     let text = clean(text);
     let mut line = label.to_owned();
     let mut empty = true;
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let mut word: Vec<char> = word.chars().collect();
         loop {
-            let room = COLUMNS.saturating_sub(line.chars().count() + usize::from(!empty));
+            let room = columns.saturating_sub(line.chars().count() + usize::from(!empty));
             if word.len() <= room {
                 break;
             }

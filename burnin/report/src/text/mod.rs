@@ -1,8 +1,11 @@
 //! A report as text for people on a terminal: verdict first, then why and what to do, then the figures. Pure; no colour.
 
 mod line;
+mod table;
+pub mod bench;
 
 use crate::document::Finding;
+use crate::latency::show;
 use crate::{CheckResult, Coverage, DeviceKind, Origin, Outcome, Report, Subject, Verdict, VerdictRecord};
 
 pub use line::clean;
@@ -33,6 +36,9 @@ fn head(out: &mut String, report: &Report, judged: &VerdictRecord) {
     if let Origin::Planted(kind) = &report.origin {
         wrap(out, "  drill  ", 9, &format!("fault `{}` was planted on purpose", clip(kind, 40)));
     }
+    if let Some(accounting) = accounting(report) {
+        wrap(out, "  time   ", 9, &accounting);
+    }
     match judged.findings.first() {
         Some(first) => {
             let label = if judged.verdict == Verdict::Healthy { "  note   " } else { "  why    " };
@@ -45,6 +51,22 @@ fn head(out: &mut String, report: &Report, judged: &VerdictRecord) {
         }
         None => {}
     }
+}
+
+/// How much of the time from start to end was device work, on the device with the least of it.
+fn accounting(report: &Report) -> Option<String> {
+    let whole = report.completed_at?.as_nanosecond() - report.started_at.as_nanosecond();
+    #[expect(clippy::cast_precision_loss, reason = "seconds to a few digits")]
+    let whole_s = whole as f64 * 1e-9;
+    let of = |device: &crate::DeviceInfo| -> Option<f64> {
+        let mut its = report.results.iter().filter(|r| r.subject == Subject::Device(device.id.clone()));
+        its.try_fold(0.0, |sum, result| Some(sum + result.device_s?.get()))
+    };
+    let least = report.devices.iter().map(of).collect::<Option<Vec<_>>>()?.into_iter().reduce(f64::min)?;
+    (whole_s > 0.0).then(|| {
+        let share = number((100.0 * least / whole_s).min(999.0), 0);
+        format!("device work {share} % of {} s", number(whole_s, 1))
+    })
 }
 
 /// Where and what.
@@ -118,6 +140,10 @@ fn evidence(result: &CheckResult) -> Vec<String> {
         let share = if m.median.get() > 0.0 { 100.0 * m.worst.get() / m.median.get() } else { 0.0 };
         let rate = m.unit.show(m.median.get());
         parts.push(format!("{} {rate} (worst {} %)", clip(&m.metric, 24), number(share.min(999.0), 0)));
+    }
+    for latency in &result.latencies {
+        let (median, p99) = (show(latency.median_ns), show(latency.p99_ns));
+        parts.push(format!("{} {median} (p99 {p99})", clip(&latency.metric, 24)));
     }
     parts.extend(result.coverage.iter().map(covered));
     if let Some(wrong) = &result.mismatches {

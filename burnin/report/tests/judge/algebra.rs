@@ -13,6 +13,7 @@ use super::reports::{FAULTS, healthy, id, with, write};
 fn every_reason_the_judge_can_give_is_given_by_some_fault() {
     let sources = [
         include_str!("../../src/judge/evidence.rs"),
+        include_str!("../../src/judge/trust.rs"),
         include_str!("../../src/judge/verdict.rs"),
         include_str!("../../src/judge/whole.rs"),
     ];

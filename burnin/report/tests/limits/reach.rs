@@ -20,6 +20,9 @@ fn device(pci_id: Option<&str>) -> DeviceInfo {
         memory_budget_bytes: None,
         binding_bytes_max: Bytes::mib(1024),
         timestamps: true,
+        features: Vec::new(),
+        units: None,
+        subgroup_size: None,
     }
 }
 

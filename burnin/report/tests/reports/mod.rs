@@ -119,6 +119,7 @@ pub(crate) fn measurement(metric: &str, samples: Vec<Sample>) -> Measurement {
         median,
         worst,
         method: "grid of 16".into(),
+        warm_up: None,
         samples,
     }
 }
@@ -270,6 +271,14 @@ pub(crate) const FAULTS: &[Fault] = &[
     ("too few windows", |r| of(r, "stream").measurements[0] = measurement("read", samples(3, 0.0))),
     ("window without work", |r| of(r, "stream").measurements[0].samples[2].work = quantity(0.0)),
     ("figures of other windows", |r| of(r, "stream").measurements[0].worst = quantity(1.9e11)),
+    ("rate beyond physics", |r| {
+        // The device is an H200, which does not read 10 TB/s.
+        measure(r, |_, s| s.work = quantity(2.5e12));
+    }),
+    ("latency of other samples", |r| {
+        let latency = Latency::new("launch", "host clock", vec![5; 9]).unwrap();
+        of(r, "stream").latencies = vec![Latency { median_ns: 4, ..latency }];
+    }),
     ("clocks apart", |r| measure(r, |_, s| s.host_s = quantity(s.host_s.get() * 1.2))),
     ("clocks apart in most windows", |r| {
         measure(r, |n, s| s.host_s = quantity(s.host_s.get() * if n < 2 { 1.0 } else { 1.2 }));

@@ -1,0 +1,113 @@
+//! What a device says of itself while it works: power, clocks, temperature, and why it holds back.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Quantity;
+
+/// Samples beside a check, summed up. Absent is what the source does not tell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Telemetry {
+    /// Where it comes from, for example `NVML` or `amdgpu`.
+    pub source: String,
+    /// How many samples.
+    pub samples: u32,
+    /// Board power in watts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_w: Option<Range>,
+    /// Clock of the compute units in MHz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock_mhz: Option<Range>,
+    /// Memory clock in MHz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_clock_mhz: Option<Range>,
+    /// Temperature of the chip in degrees Celsius.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<Range>,
+    /// Every reason to hold back that was seen in any sample, sorted. Absent where the source does not tell reasons, which
+    /// is not the same as none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub throttle: Option<Vec<String>>,
+}
+
+/// Lowest, middle and highest of samples.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Range {
+    /// Lowest.
+    pub min: Quantity,
+    /// Middle.
+    pub median: Quantity,
+    /// Highest.
+    pub max: Quantity,
+}
+
+impl Range {
+    /// Of these values; `None` if there are none.
+    pub fn of(values: impl IntoIterator<Item = Quantity>) -> Option<Self> {
+        let mut values: Vec<_> = values.into_iter().collect();
+        values.sort_by(|a, b| a.get().total_cmp(&b.get()));
+        let (min, max) = (*values.first()?, *values.last()?);
+        Some(Self { min, median: values[values.len() / 2], max })
+    }
+}
+
+/// One sample of a device, as it crosses from the process that takes it. Absent is what the source does not tell.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Watts.
+    pub power_w: Option<Quantity>,
+    /// MHz.
+    pub clock_mhz: Option<Quantity>,
+    /// MHz.
+    pub memory_clock_mhz: Option<Quantity>,
+    /// Degrees Celsius; a chip below zero is not one of ours.
+    pub temperature_c: Option<Quantity>,
+    /// Reasons to hold back.
+    pub throttle: Option<Vec<String>>,
+}
+
+impl Telemetry {
+    /// Sums up readings; `None` if there are none.
+    pub fn of(source: &str, readings: &[Reading]) -> Option<Self> {
+        let range = |of: fn(&Reading) -> Option<Quantity>| Range::of(readings.iter().filter_map(of));
+        let mut throttle: Option<Vec<String>> = None;
+        for reasons in readings.iter().filter_map(|reading| reading.throttle.as_ref()) {
+            throttle.get_or_insert_default().extend(reasons.iter().cloned());
+        }
+        if let Some(reasons) = &mut throttle {
+            reasons.sort();
+            reasons.dedup();
+        }
+        (!readings.is_empty()).then(|| Self {
+            source: source.to_owned(),
+            samples: u32::try_from(readings.len()).unwrap_or(u32::MAX),
+            power_w: range(|r| r.power_w),
+            clock_mhz: range(|r| r.clock_mhz),
+            memory_clock_mhz: range(|r| r.memory_clock_mhz),
+            temperature_c: range(|r| r.temperature_c),
+            throttle,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readings_are_summed_up_and_what_nobody_tells_stays_absent() {
+        let quantity = |value| Quantity::new(value).ok();
+        let reading = |watts, reasons: &[&str]| Reading {
+            power_w: quantity(watts),
+            throttle: Some(reasons.iter().map(|r| (*r).to_owned()).collect()),
+            ..Reading::default()
+        };
+        let readings = [reading(300.0, &[]), reading(700.0, &["power", "heat"]), reading(650.0, &["power"])];
+        let telemetry = Telemetry::of("NVML", &readings).unwrap();
+        let range = telemetry.power_w.unwrap();
+        assert_eq!([range.min, range.median, range.max].map(Quantity::get), [300.0, 650.0, 700.0]);
+        assert_eq!(telemetry.throttle, Some(vec!["heat".into(), "power".into()]));
+        assert_eq!((telemetry.samples, telemetry.clock_mhz), (3, None));
+        assert_eq!(Telemetry::of("amdgpu", &[Reading::default()]).unwrap().throttle, None);
+        assert_eq!(Telemetry::of("NVML", &[]), None);
+    }
+}
