@@ -237,6 +237,9 @@ fn list(backend: Backend, json: bool) -> Result<ExitCode> {
         for d in &devices {
             let (name, driver) = (report::text::clean(&d.name), report::text::clean(&d.driver));
             text += &format!("{:<14} {:<11} {name:<40} {:>10}  {driver}\n", d.id, d.kind, d.memory_bytes);
+            for shape in &d.matrix_shapes {
+                text += &format!("{:<14} matrix {}\n", "", report::text::clean(&shape.to_string()));
+            }
         }
         print(&text)?;
     }

@@ -14,6 +14,7 @@ pub mod mix;
 pub mod chain;
 pub mod digest;
 pub mod fp32;
+pub mod matrix;
 pub mod pattern;
 pub mod stream;
 
@@ -97,7 +98,12 @@ pub enum Feature {
     ShaderClock,
 }
 
-/// Every kernel.
+/// Every kernel: [`ALL`] and those of [`matrix`], one for each pair of types.
+pub fn all() -> impl Iterator<Item = &'static Kernel> {
+    ALL.into_iter().chain(&matrix::SUBGROUP).chain(&matrix::WORKGROUP)
+}
+
+/// Every kernel but those of [`matrix`].
 pub const ALL: [&Kernel; 4] = [&digest::KERNEL, &fp32::KERNEL, &pattern::KERNEL, &stream::KERNEL];
 
 /// A fault that a compute kernel plants in itself half-way through its chains: the same code path as always, so that

@@ -13,6 +13,7 @@ pub mod unit;
 pub mod address;
 pub mod node;
 pub mod device;
+pub mod matrix;
 pub mod plan;
 pub mod check;
 pub mod document;
@@ -28,6 +29,7 @@ pub use check::{
 pub use device::{Backend, DeviceId, DeviceInfo, DeviceKind, Feature};
 pub use document::{Origin, Planned, Report, SCHEMA, Tool, VerdictRecord};
 pub use judge::{Verdict, judge};
+pub use matrix::{Component, MatrixScope, MatrixShape, MatrixSource};
 pub use node::NodeFacts;
 pub use plan::Plan;
 pub use unit::{Bytes, Quantity, Seconds, Unit};
