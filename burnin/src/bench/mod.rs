@@ -1,4 +1,5 @@
 //! Bench: how fast, with every answer compared.
 
 pub mod fp32;
+pub mod matrix;
 pub mod stream;

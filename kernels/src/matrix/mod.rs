@@ -22,6 +22,7 @@ pub mod reference;
 pub use element::{Accumulator, Element};
 pub use operands::{Expected, operands};
 
+use crate::chain::share;
 use crate::mix::stamp as mixed;
 use crate::{Cost, Feature, Kernel, Params, SelfFault};
 
@@ -301,6 +302,11 @@ impl Work {
         let product = u64::from(self.m) * u64::from(self.n) * u64::from(self.k) * 2;
         Cost { operations: owners * products * product, bytes: 0 }
     }
+}
+
+/// What the words of a workgroup's results add to its sum.
+pub fn sum(words: &[u32]) -> u32 {
+    (0..).zip(words).fold(0, |sum: u32, (at, word)| sum.wrapping_add(share(at, *word)))
 }
 
 #[cfg(test)]
