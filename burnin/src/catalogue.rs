@@ -20,10 +20,11 @@ pub struct Check {
 }
 
 /// Every check that is about a device.
-pub const ALL: [Check; 6] = [
+pub const ALL: [Check; 7] = [
     Check { name: "digest", needs: kernels::digest::KERNEL.needs, run: stress::digest::run },
     Check { name: "fp32", needs: kernels::fp32::KERNEL.needs, run: bench::fp32::run },
     Check { name: "matrix", needs: &[Feature::Matrix], run: bench::matrix::run },
+    Check { name: "matrix-product", needs: &[Feature::Matrix], run: bench::matrix::product::run },
     Check { name: "memory-own-address", needs: &[], run: stress::memory::own_address },
     Check { name: "memory-moving-inversions", needs: &[], run: stress::memory::moving_inversions },
     Check { name: "stream", needs: &[], run: bench::stream::run },

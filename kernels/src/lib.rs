@@ -100,7 +100,7 @@ pub enum Feature {
 
 /// Every kernel: [`ALL`] and those of [`matrix`], one for each pair of types.
 pub fn all() -> impl Iterator<Item = &'static Kernel> {
-    ALL.into_iter().chain(&matrix::SUBGROUP).chain(&matrix::WORKGROUP)
+    ALL.into_iter().chain(&matrix::SUBGROUP).chain(&matrix::WORKGROUP).chain(&matrix::product::KERNELS)
 }
 
 /// Every kernel but those of [`matrix`].

@@ -5,6 +5,7 @@
 
 use burnin::device::matrix::kernel_types;
 use burnin::device::{Device, offers};
+use kernels::matrix::product::{self, Product};
 use kernels::matrix::{Data, Work, operands};
 use kernels::{Feature, SelfFault};
 use report::{Backend, MatrixScope, MatrixShape};
@@ -85,5 +86,24 @@ pub(crate) fn a_planted_fault_is_the_only_wrong_word<D: Device>(device: &mut Opt
         }
         // In the mantissa: what an infinity becomes differs between devices.
         run(&work, SelfFault::StuckLane { lane: 3, mask: 1 << 9 }).agrees(device);
+    }
+}
+
+pub(crate) fn products_are_exact_and_a_planted_fault_shows<D: Device>(device: &mut Option<D>) {
+    let device = device.as_mut().unwrap();
+    for work in works(device).into_iter().filter(|work| !work.whole) {
+        let Work { types, m, n, k, fragments, owners, invocations, seed, .. } = work;
+        let size = m.max(n).max(k) * 8;
+        let work = product::Work { types, m, n, k, fragments, owners, invocations, size, seed };
+        assert!(work.divides(), "{work:?}");
+        let product = Product::new(&work);
+        for fault in [SelfFault::None, product.fault(work.workgroups() - 1, 5, 1 << 3)] {
+            let buffers =
+                vec![product.left(), product.right(), stale(work.result_words()), vec![0; work.groups()]];
+            let run = Run::new(work.kernel(), buffers, work.params(fault), work.workgroups());
+            run.agrees(device);
+            let right = run.found(device)[2] == product.answer();
+            assert_eq!(right, fault == SelfFault::None, "{work:?} {fault:?}");
+        }
     }
 }

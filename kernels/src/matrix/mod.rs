@@ -17,7 +17,8 @@
 
 mod element;
 mod operands;
-pub mod reference;
+pub mod product;
+mod reference;
 
 pub use element::{Accumulator, Element};
 pub use operands::{Expected, operands};
@@ -49,42 +50,41 @@ pub enum Types {
 }
 
 macro_rules! kernel {
-    ($name:literal, $types:ident) => {
+    ($name:literal, $bindings:literal, $run:path, $types:ident) => {
         Kernel {
             name: concat!("matrix-", $name),
-            bindings: 3,
+            bindings: $bindings,
             table: false,
             needs: &[Feature::Matrix],
             specialized: 6,
             spirv: include_bytes!(concat!("../../spirv/matrix-", $name, ".spv")),
             wgsl: None,
-            reference: |buffers, params, workgroups| {
-                reference::run(Types::$types, buffers, params, workgroups);
-            },
+            reference: |buffers, params, workgroups| $run(Types::$types, buffers, params, workgroups),
         }
     };
 }
+use kernel;
 
 /// The kernels whose matrices a subgroup owns, in the order of [`Types::ALL`].
 pub static SUBGROUP: [Kernel; 7] = [
-    kernel!("f16-f16", F16F16),
-    kernel!("f16-f32", F16F32),
-    kernel!("bf16-f32", Bf16F32),
-    kernel!("e4m3-f32", E4m3F32),
-    kernel!("e5m2-f32", E5m2F32),
-    kernel!("s8-s32", S8S32),
-    kernel!("u8-u32", U8U32),
+    kernel!("f16-f16", 3, reference::run, F16F16),
+    kernel!("f16-f32", 3, reference::run, F16F32),
+    kernel!("bf16-f32", 3, reference::run, Bf16F32),
+    kernel!("e4m3-f32", 3, reference::run, E4m3F32),
+    kernel!("e5m2-f32", 3, reference::run, E5m2F32),
+    kernel!("s8-s32", 3, reference::run, S8S32),
+    kernel!("u8-u32", 3, reference::run, U8U32),
 ];
 
 /// The kernels whose matrices a workgroup owns (`VK_NV_cooperative_matrix2`), in the order of [`Types::ALL`].
 pub static WORKGROUP: [Kernel; 7] = [
-    kernel!("whole-f16-f16", F16F16),
-    kernel!("whole-f16-f32", F16F32),
-    kernel!("whole-bf16-f32", Bf16F32),
-    kernel!("whole-e4m3-f32", E4m3F32),
-    kernel!("whole-e5m2-f32", E5m2F32),
-    kernel!("whole-s8-s32", S8S32),
-    kernel!("whole-u8-u32", U8U32),
+    kernel!("whole-f16-f16", 3, reference::run, F16F16),
+    kernel!("whole-f16-f32", 3, reference::run, F16F32),
+    kernel!("whole-bf16-f32", 3, reference::run, Bf16F32),
+    kernel!("whole-e4m3-f32", 3, reference::run, E4m3F32),
+    kernel!("whole-e5m2-f32", 3, reference::run, E5m2F32),
+    kernel!("whole-s8-s32", 3, reference::run, S8S32),
+    kernel!("whole-u8-u32", 3, reference::run, U8U32),
 ];
 
 impl Types {
@@ -150,6 +150,15 @@ impl Types {
             Self::F16F32 | Self::Bf16F32 => 0x1fff,
             Self::E4m3F32 | Self::E5m2F32 => 0x7f,
             Self::S8S32 | Self::U8U32 => u32::MAX,
+        }
+    }
+
+    /// The bits of a planted fault: any of an integer, the highest of the mantissa of a float.
+    const fn fault_mask(self, mask: u32) -> u32 {
+        match self.accumulator() {
+            Accumulator::F16 => 1 << 9,
+            Accumulator::F32 => 1 << 22,
+            Accumulator::S32 | Accumulator::U32 => mask,
         }
     }
 
@@ -230,11 +239,7 @@ impl Work {
             accumulator.is_integer() || accumulator.decode(low).abs() >= 2
         };
         let word = (0..words).map(|n| (from as usize + n) % words).find(carried).unwrap_or_default();
-        let mask = match accumulator {
-            Accumulator::F16 => 1 << 9,
-            Accumulator::F32 => 1 << 22,
-            Accumulator::S32 | Accumulator::U32 => mask,
-        };
+        let mask = self.types.fault_mask(mask);
         let lane = owner as usize * self.tile_words() + word;
         let lane = u32::try_from(lane).unwrap_or(u32::MAX);
         (SelfFault::Flip { workgroup, lane, mask }, number as usize * self.tile_words() + word)

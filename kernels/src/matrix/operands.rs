@@ -31,7 +31,7 @@ impl Hash {
 }
 
 /// A small integer that is not zero, -magnitude to magnitude.
-fn small(hash: u32, magnitude: u32) -> i32 {
+pub(super) fn small(hash: u32, magnitude: u32) -> i32 {
     let value = (1 + (hash >> 8) % magnitude).cast_signed();
     if hash & 1 == 0 { value } else { -value }
 }

@@ -28,7 +28,7 @@ impl Shape {
 }
 
 /// A component's arithmetic: floats in single precision, integers wrapping.
-trait Number: Copy {
+pub(super) trait Number: Copy {
     fn of_element(types: Types, bits: u32) -> Self;
     fn of_accumulator(types: Types, bits: u32) -> Self;
     fn stamp(stamp: u32) -> Self;
@@ -150,7 +150,7 @@ fn owned<N: Number>(types: Types, operands: &[u32], shape: &Shape, at: (u32, u32
     pack(&bits, accumulator)
 }
 
-fn multiply_add<N: Number>(a: &[N], b: &[N], c: &mut [N], (k, n): (usize, usize)) {
+pub(super) fn multiply_add<N: Number>(a: &[N], b: &[N], c: &mut [N], (k, n): (usize, usize)) {
     for (row, c) in a.chunks_exact(k).zip(c.chunks_exact_mut(n)) {
         for (a, b) in row.iter().zip(b.chunks_exact(n)) {
             c.iter_mut().zip(b).for_each(|(c, b)| *c = c.multiply_add(*a, *b));

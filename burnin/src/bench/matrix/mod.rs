@@ -6,6 +6,7 @@
 //! exact and random operands. Matrices of a whole workgroup have metrics of their own (`matrix-whole-...`), since a vendor
 //! may reach units through them that subgroups do not.
 
+pub mod product;
 mod run;
 mod shapes;
 mod tiles;
