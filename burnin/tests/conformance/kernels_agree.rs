@@ -45,6 +45,15 @@ impl Run {
 
     /// The buffers as the device leaves them.
     pub(crate) fn found(&self, device: &mut impl Device) -> Vec<Vec<u32>> {
+        self.act(device).0
+    }
+
+    /// How long it takes, by the device's clock where there is one.
+    pub(crate) fn time(&self, device: &mut impl Device) -> Duration {
+        self.act(device).1
+    }
+
+    fn act(&self, device: &mut impl Device) -> (Vec<Vec<u32>>, Duration) {
         let buffers: Vec<_> = self
             .buffers
             .iter()
@@ -64,7 +73,8 @@ impl Run {
             device.free(buffer);
             found
         };
-        buffers.into_iter().zip(&self.buffers).map(read).collect()
+        let found = buffers.into_iter().zip(&self.buffers).map(read).collect();
+        (found, elapsed.device.unwrap_or(elapsed.host))
     }
 
     #[track_caller]

@@ -47,6 +47,7 @@ macro_rules! conformance {
             kernels_agree::repeated_dispatches_see_what_the_one_before_wrote,
             matrices::every_shape_that_is_listed_multiplies_exactly,
             matrices::a_planted_fault_is_the_only_wrong_word,
+            matrices::the_time_grows_with_the_products_so_none_is_left_out,
             matrices::products_are_exact_and_a_planted_fault_shows,
             time::host_and_device_time_agree,
             errors::a_passed_deadline_kills_the_device_and_dropping_it_returns_at_once,

@@ -1,7 +1,7 @@
 //! Cooperative matrices: every shape that a device lists, against the integers and the reference.
 //!
 //! A device that lists none is what Mesa before 26 is, and the test says so; with `ASSAY_EXPECT_FEATURES=matrix` in the
-//! environment it fails there. `make matrix` sets it.
+//! environment it fails there, as it must where a newer Mesa is put to the test.
 
 use burnin::device::matrix::kernel_types;
 use burnin::device::{Device, offers};
@@ -105,5 +105,24 @@ pub(crate) fn products_are_exact_and_a_planted_fault_shows<D: Device>(device: &m
             let right = run.found(device)[2] == product.answer();
             assert_eq!(right, fault == SelfFault::None, "{work:?} {fault:?}");
         }
+    }
+}
+
+/// A compiler that takes products out of the loop leaves a loop of additions, or none. With operands that it knows, the loop
+/// of Mesa 26.1's llvmpipe seems to run at hundreds of GFLOP/s; honest products grow in time as they grow in number.
+pub(crate) fn the_time_grows_with_the_products_so_none_is_left_out<D: Device>(device: &mut Option<D>) {
+    let device = device.as_mut().unwrap();
+    for work in works(device).into_iter().filter(|work| !work.whole) {
+        let few = Work { rounds: 64, workgroups: 4, ..work };
+        let many = Work { rounds: 64 * 8, ..few };
+        let best = |device: &mut D, work: &Work| {
+            let run = run(work, SelfFault::None);
+            (0..5).map(|_| run.time(device)).min().unwrap()
+        };
+        let (short, long) = (best(device, &few), best(device, &many));
+        let grown = long.as_secs_f64() / short.as_secs_f64();
+        eprintln!("{}: {short:?}, 8 times the products {long:?}, {grown:.1} times", work.kernel().name);
+        // The rest is the start of a dispatch, and of the software device's threads.
+        assert!(grown > 1.5, "{work:?}: 8 times the products took {grown:.2} times as long");
     }
 }

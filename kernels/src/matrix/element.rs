@@ -12,6 +12,12 @@ const BF16: Format = Format { exponent_bits: 8, mantissa_bits: 7 };
 const E4M3: Format = Format { exponent_bits: 4, mantissa_bits: 3 };
 const E5M2: Format = Format { exponent_bits: 5, mantissa_bits: 2 };
 
+/// 2 to an exponent within the range of normal numbers.
+#[expect(clippy::cast_sign_loss, reason = "positive: the exponents here are small")]
+const fn power(exponent: i32) -> f64 {
+    f64::from_bits(((exponent + 1023) as u64) << 52)
+}
+
 impl Format {
     const fn bias(self) -> i32 {
         (1 << (self.exponent_bits - 1)) - 1
@@ -19,12 +25,14 @@ impl Format {
 
     /// The number that finite bits stand for.
     fn decode(self, bits: u32) -> f64 {
-        let mantissa = f64::from(bits & ((1 << self.mantissa_bits) - 1));
+        let mantissa = bits & ((1 << self.mantissa_bits) - 1);
         let exponent = (bits >> self.mantissa_bits) & ((1 << self.exponent_bits) - 1);
-        let scale = f64::from(1u32 << self.mantissa_bits);
         let magnitude = match exponent.cast_signed() {
-            0 => mantissa / scale * f64::from(1 - self.bias()).exp2(),
-            normal => (1.0 + mantissa / scale) * f64::from(normal - self.bias()).exp2(),
+            0 => f64::from(mantissa) * power(1 - self.bias() - self.mantissa_bits.cast_signed()),
+            normal => {
+                let one_and_mantissa = mantissa | (1 << self.mantissa_bits);
+                f64::from(one_and_mantissa) * power(normal - self.bias() - self.mantissa_bits.cast_signed())
+            }
         };
         if bits >> (self.exponent_bits + self.mantissa_bits) & 1 == 1 { -magnitude } else { magnitude }
     }
@@ -38,7 +46,7 @@ impl Format {
         #[expect(clippy::cast_possible_truncation, reason = "11 bits")]
         let exponent = (((magnitude.to_bits() >> 52) & 0x7ff) as i32 - 1023).max(lowest);
         let mantissa_bits = self.mantissa_bits.cast_signed();
-        let ulps = (magnitude * f64::from(mantissa_bits - exponent).exp2()).round_ties_even();
+        let ulps = (magnitude * power(mantissa_bits - exponent)).round_ties_even();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 2^11")]
         let ulps = ulps as u32;
         // A mantissa that was rounded up to two carries into the exponent, as it should.

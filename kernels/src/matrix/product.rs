@@ -108,7 +108,10 @@ impl Work {
     /// First row and column of a tile.
     fn origin(&self, tile: u32) -> (usize, usize) {
         let across = self.size / (self.n * self.fragments);
-        ((tile / across * self.m * self.fragments) as usize, (tile % across * self.n * self.fragments) as usize)
+        (
+            (tile / across * self.m * self.fragments) as usize,
+            (tile % across * self.n * self.fragments) as usize,
+        )
     }
 }
 
@@ -131,7 +134,8 @@ impl Product {
             let magnitude = if attempt == 0 { 2 } else { 1 };
             let key = mix32(work.seed ^ mix32(attempt));
             this.rows = (0..61).map(|row| this.line(key ^ (row << 16), magnitude)).collect();
-            this.columns = (0..67).map(|column| this.line(key ^ 0x8000_0000 ^ (column << 16), magnitude)).collect();
+            this.columns =
+                (0..67).map(|column| this.line(key ^ 0x8000_0000 ^ (column << 16), magnitude)).collect();
             let step = i64::from(work.k) * i64::from(magnitude).pow(2);
             if work.types.exact_max().is_none_or(|max| this.largest() + step <= max) {
                 break;
@@ -180,7 +184,8 @@ impl Product {
     pub fn right(&self) -> Vec<u32> {
         let per_word = self.work.types.element().per_word();
         let size = self.work.size as usize;
-        let row = |k: usize| -> Vec<u32> { (0..size).map(|column| self.columns[column % COLUMNS][k]).collect() };
+        let row =
+            |k: usize| -> Vec<u32> { (0..size).map(|column| self.columns[column % COLUMNS][k]).collect() };
         (0..size).flat_map(|k| pack(&row(k), per_word)).collect()
     }
 

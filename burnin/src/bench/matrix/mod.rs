@@ -12,3 +12,6 @@ mod shapes;
 mod tiles;
 
 pub use run::run;
+
+#[cfg(test)]
+mod tests;

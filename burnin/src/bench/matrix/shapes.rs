@@ -1,6 +1,6 @@
 //! From the shapes that a device lists to work for a kernel, and how fast each is.
 
-use kernels::matrix::{Data, Work};
+use kernels::matrix::{CLASSES, Data, Work};
 use report::{DeviceInfo, DeviceKind, MatrixScope, MatrixShape, MatrixSource, Mismatches};
 
 use super::tiles::{Answers, RESULT_WORDS_MAX, Tiles, place};
@@ -131,7 +131,8 @@ pub(super) fn grow(
     let room = u32::try_from(RESULT_WORDS_MAX / per_workgroup).unwrap_or(u32::MAX).min(1 << 14);
     let units = session.device.info().units.filter(|units| (1..=room).contains(units)).unwrap_or(1);
     let room = room / units * units;
-    work.workgroups = work.workgroups.div_ceil(units) * units;
+    // Random answers are held against those of the class: three owners make a majority.
+    work.workgroups = work.workgroups.max((3 * CLASSES).div_ceil(work.owners)).div_ceil(units) * units;
     loop {
         work.seed = work.seed.wrapping_add(0x0101);
         // The first run of a kernel includes its compilation on some drivers.
