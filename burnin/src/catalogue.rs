@@ -33,6 +33,8 @@ pub const ALL: &[Check] = &[
         needs: kernels::transcendental::KERNEL.needs,
         run: bench::transcendental::run,
     },
+    Check { name: "matrix", needs: &[Feature::Matrix], run: bench::matrix::run },
+    Check { name: "matrix-product", needs: &[Feature::Matrix], run: bench::matrix::product::run },
     Check { name: "memory-own-address", needs: &[], run: stress::memory::own_address },
     Check { name: "memory-moving-inversions", needs: &[], run: stress::memory::moving_inversions },
     Check { name: "stream", needs: &[], run: bench::stream::run },

@@ -30,6 +30,9 @@ fn table(devices: &[DeviceInfo]) -> String {
         let (name, driver) = (report::text::clean(&d.name), report::text::clean(&d.driver));
         text += &format!("{:<14} {:<11} {name:<40} {:>10}  {driver}\n", d.id, d.kind, d.memory_bytes);
         text += &format!("{:<14} {}\n", "", offers(d));
+        for shape in &d.matrix_shapes {
+            text += &format!("{:<14} matrix {}\n", "", report::text::clean(&shape.to_string()));
+        }
     }
     text
 }

@@ -137,7 +137,7 @@ fn run_id() -> String {
 pub fn kernels_digest() -> String {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
-    for kernel in kernels::ALL {
+    for kernel in kernels::all() {
         for part in [kernel.name.as_bytes(), kernel.spirv, kernel.wgsl.unwrap_or_default().as_bytes()] {
             hash.update((part.len() as u64).to_le_bytes());
             hash.update(part);

@@ -20,6 +20,7 @@ pub mod int32;
 pub mod int64;
 pub mod dot;
 pub mod transcendental;
+pub mod matrix;
 pub mod pattern;
 pub mod stream;
 
@@ -103,8 +104,8 @@ pub enum Feature {
     ShaderClock,
 }
 
-/// Every kernel.
-pub const ALL: [&Kernel; 10] = [
+/// Every kernel but those of [`matrix`].
+pub const ALL: &[&Kernel] = &[
     &digest::KERNEL,
     &fp32::KERNEL,
     &fp16::KERNEL,
@@ -116,6 +117,10 @@ pub const ALL: [&Kernel; 10] = [
     &pattern::KERNEL,
     &stream::KERNEL,
 ];
+/// Every kernel: [`ALL`] and those of [`matrix`], one for each pair of types.
+pub fn all() -> impl Iterator<Item = &'static Kernel> {
+    ALL.iter().copied().chain(&matrix::SUBGROUP).chain(&matrix::WORKGROUP).chain(&matrix::product::KERNELS)
+}
 
 /// A fault that a compute kernel plants in itself half-way through its chains: the same code path as always, so that
 /// what finds it would find a fault of the hardware.

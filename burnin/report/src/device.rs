@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Bdf, Bytes, PciId};
+use crate::{Bdf, Bytes, MatrixShape, PciId};
 
 /// Names one device of one node: its PCI address where the driver tells it, else backend and position
 /// (`vulkan-0`). Never a name or a UUID alone: identical drivers show identical ones.
@@ -136,6 +136,9 @@ pub struct DeviceInfo {
     /// Invocations of a subgroup, if the driver tells.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subgroup_size: Option<u32>,
+    /// The matrices that it multiplies, in the driver's order: preferred ones first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub matrix_shapes: Vec<MatrixShape>,
 }
 
 /// What a device may offer beyond 32-bit words.

@@ -7,5 +7,6 @@ pub mod int32;
 pub mod int64;
 pub mod dot;
 pub mod transcendental;
+pub mod matrix;
 pub mod stream;
 pub mod latency;

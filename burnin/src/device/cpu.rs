@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use report::{Backend, Bytes, DeviceId, DeviceInfo, DeviceKind, Feature};
+use report::{
+    Backend, Bytes, DeviceId, DeviceInfo, DeviceKind, Feature, MatrixScope, MatrixShape, MatrixSource,
+};
 
+use super::matrix;
 use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
 use crate::clock::{Clock, MonotonicClock};
 
@@ -43,6 +46,25 @@ pub fn info() -> DeviceInfo {
         ],
         units: None,
         subgroup_size: None,
+        matrix_shapes: kernels::matrix::Types::ALL.map(shape).into(),
+    }
+}
+
+/// The references multiply any shape; shown is the smallest usual one of each type.
+fn shape(types: kernels::matrix::Types) -> MatrixShape {
+    let (a, result) = matrix::components(types);
+    MatrixShape {
+        m: 8,
+        n: 8,
+        k: if types.element().per_word() == 4 { 16 } else { 8 },
+        b: a.clone(),
+        a,
+        c: result.clone(),
+        result,
+        scope: MatrixScope::Subgroup,
+        saturating: false,
+        source: MatrixSource::Reference,
+        workgroup_invocations: None,
     }
 }
 

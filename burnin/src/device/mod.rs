@@ -15,6 +15,7 @@ use std::time::Duration;
 use kernels::{Kernel, Params};
 use report::{Bytes, DeviceInfo};
 
+pub mod matrix;
 pub mod cpu;
 pub mod faulty;
 pub mod metered;

@@ -45,11 +45,20 @@ impl Run {
 
     /// The buffers as the device leaves them.
     pub(crate) fn found(&self, device: &mut impl Device) -> Vec<Vec<u32>> {
-        Self::found_together(std::slice::from_ref(self), device).swap_remove(0)
+        Self::act(std::slice::from_ref(self), device).0.swap_remove(0)
+    }
+
+    /// How long it takes, by the device's clock where there is one.
+    pub(crate) fn time(&self, device: &mut impl Device) -> Duration {
+        Self::act(std::slice::from_ref(self), device).1
     }
 
     /// The buffers of each as the device leaves them when all run at once.
     fn found_together(runs: &[Self], device: &mut impl Device) -> Vec<Vec<Vec<u32>>> {
+        Self::act(runs, device).0
+    }
+
+    fn act(runs: &[Self], device: &mut impl Device) -> (Vec<Vec<Vec<u32>>>, Duration) {
         let upload = |words: &Vec<u32>| {
             let buffer = device.allocate(Bytes(words.len() as u64 * 4)).unwrap();
             device.upload(buffer, 0, words, DEADLINE).unwrap();
@@ -75,10 +84,12 @@ impl Run {
             device.free(*buffer);
             found
         };
-        runs.iter()
+        let found = runs
+            .iter()
             .zip(&buffers)
             .map(|(run, buffers)| buffers.iter().zip(&run.buffers).map(&mut read).collect())
-            .collect()
+            .collect();
+        (found, elapsed.device.unwrap_or(elapsed.host))
     }
 
     #[track_caller]

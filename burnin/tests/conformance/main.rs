@@ -10,6 +10,7 @@ mod subject;
 mod buffers;
 mod kernels_agree;
 mod chains_agree;
+mod matrices;
 mod time;
 mod errors;
 
@@ -50,6 +51,10 @@ macro_rules! conformance {
             kernels_agree::every_dispatch_has_its_own_parameters,
             kernels_agree::repeated_dispatches_see_what_the_one_before_wrote,
             kernels_agree::kernels_that_run_together_answer_as_they_do_alone,
+            matrices::every_shape_that_is_listed_multiplies_exactly,
+            matrices::a_planted_fault_is_the_only_wrong_word,
+            matrices::the_time_grows_with_the_products_so_none_is_left_out,
+            matrices::products_are_exact_and_a_planted_fault_shows,
             time::host_and_device_time_agree,
             time::a_dispatch_of_no_repeats_submits_and_changes_nothing,
             errors::a_passed_deadline_kills_the_device_and_dropping_it_returns_at_once,

@@ -46,6 +46,7 @@ fn device(id: &str) -> DeviceInfo {
         features: Vec::new(),
         units: None,
         subgroup_size: None,
+        matrix_shapes: Vec::new(),
     }
 }
 

@@ -122,6 +122,7 @@ pub fn healthy_report(boot_id: &str) -> Report {
         features: Vec::new(),
         units: None,
         subgroup_size: None,
+        matrix_shapes: Vec::new(),
     };
     let devices = vec![device];
     let results: Vec<CheckResult> = plan

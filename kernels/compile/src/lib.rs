@@ -42,8 +42,23 @@ const fn plain(name: &'static str, path: &'static str) -> Source {
     Source { name, path, defines: &[], target: Version::V1_1 }
 }
 
+/// A matrix kernel for one pair of element types: name, and the types as `types.glsl` wants them.
+macro_rules! matrix {
+    ($name:literal, $path:literal, $a:literal, $per_a:literal, $c:literal, $per_c:literal, $stamp:literal $(, $more:literal)?) => {
+        Source {
+            name: concat!("matrix-", $name),
+            path: concat!("matrix/", $path, ".comp"),
+            defines: &[
+                ("A", $a), ("PER_WORD_A", $per_a), ("C", $c), ("PER_WORD_C", $per_c), ("STAMP", $stamp),
+                $(($more, "1"),)?
+            ],
+            target: Version::V1_3,
+        }
+    };
+}
+
 /// Every kernel.
-pub const SOURCES: [Source; 10] = [
+pub const SOURCES: &[Source] = &[
     plain("digest", "digest/digest.comp"),
     plain("fp32", "fp32/fp32.comp"),
     plain("fp16", "fp16/fp16.comp"),
@@ -54,6 +69,27 @@ pub const SOURCES: [Source; 10] = [
     plain("transcendental", "transcendental/transcendental.comp"),
     plain("pattern", "pattern/pattern.comp"),
     plain("stream", "stream/stream.comp"),
+    matrix!("f16-f16", "rate", "float16_t", "2u", "float16_t", "2u", "0x1fu"),
+    matrix!("f16-f32", "rate", "float16_t", "2u", "float", "1u", "0x1fffu"),
+    matrix!("bf16-f32", "rate", "bfloat16_t", "2u", "float", "1u", "0x1fffu"),
+    matrix!("e4m3-f32", "rate", "floate4m3_t", "4u", "float", "1u", "0x7fu"),
+    matrix!("e5m2-f32", "rate", "floate5m2_t", "4u", "float", "1u", "0x7fu"),
+    matrix!("s8-s32", "rate", "int8_t", "4u", "int", "1u", "0xffffffffu"),
+    matrix!("u8-u32", "rate", "uint8_t", "4u", "uint", "1u", "0xffffffffu"),
+    matrix!("whole-f16-f16", "rate", "float16_t", "2u", "float16_t", "2u", "0x1fu", "WHOLE"),
+    matrix!("whole-f16-f32", "rate", "float16_t", "2u", "float", "1u", "0x1fffu", "WHOLE"),
+    matrix!("whole-bf16-f32", "rate", "bfloat16_t", "2u", "float", "1u", "0x1fffu", "WHOLE"),
+    matrix!("whole-e4m3-f32", "rate", "floate4m3_t", "4u", "float", "1u", "0x7fu", "WHOLE"),
+    matrix!("whole-e5m2-f32", "rate", "floate5m2_t", "4u", "float", "1u", "0x7fu", "WHOLE"),
+    matrix!("whole-s8-s32", "rate", "int8_t", "4u", "int", "1u", "0xffffffffu", "WHOLE"),
+    matrix!("whole-u8-u32", "rate", "uint8_t", "4u", "uint", "1u", "0xffffffffu", "WHOLE"),
+    matrix!("product-f16-f16", "product", "float16_t", "2u", "float16_t", "2u", "0x1fu"),
+    matrix!("product-f16-f32", "product", "float16_t", "2u", "float", "1u", "0x1fffu"),
+    matrix!("product-bf16-f32", "product", "bfloat16_t", "2u", "float", "1u", "0x1fffu"),
+    matrix!("product-e4m3-f32", "product", "floate4m3_t", "4u", "float", "1u", "0x7fu"),
+    matrix!("product-e5m2-f32", "product", "floate5m2_t", "4u", "float", "1u", "0x7fu"),
+    matrix!("product-s8-s32", "product", "int8_t", "4u", "int", "1u", "0xffffffffu"),
+    matrix!("product-u8-u32", "product", "uint8_t", "4u", "uint", "1u", "0xffffffffu"),
 ];
 
 /// What the committed SPIR-V was made from.
@@ -129,7 +165,7 @@ pub fn compile(source: &str, kernel: &Source) -> Result<Vec<u8>> {
 pub fn compile_all(kernels: &Path) -> Result<(BTreeMap<String, Vec<u8>>, Manifest)> {
     let mut spirv = BTreeMap::new();
     let mut entries = BTreeMap::new();
-    for kernel in &SOURCES {
+    for kernel in SOURCES {
         let name = kernel.name;
         let source = read(kernels, kernel.path)?;
         let binary = compile(&source, kernel)?;
@@ -189,7 +225,7 @@ mod tests {
     #[test]
     fn a_changed_source_is_seen_as_drift() {
         let copy = tempfile::tempdir().unwrap();
-        for kernel in &SOURCES {
+        for kernel in SOURCES {
             let path = copy.path().join("src").join(kernel.path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, read(&kernels_folder(), kernel.path).unwrap()).unwrap();

@@ -94,6 +94,7 @@ pub(crate) fn device(number: usize) -> DeviceInfo {
         features: Vec::new(),
         units: None,
         subgroup_size: None,
+        matrix_shapes: Vec::new(),
     }
 }
 

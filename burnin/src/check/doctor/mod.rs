@@ -164,6 +164,7 @@ mod tests {
             features: Vec::new(),
             units: None,
             subgroup_size: None,
+            matrix_shapes: Vec::new(),
         }
     }
 

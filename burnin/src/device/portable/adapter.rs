@@ -64,6 +64,7 @@ fn adapter(raw: wgpu::Adapter) -> Adapter {
             .collect(),
         units: None,
         subgroup_size: None,
+        matrix_shapes: Vec::new(),
     };
     Adapter { raw, info }
 }

@@ -4,11 +4,12 @@ use std::ffi::CStr;
 use std::fmt::Write as _;
 
 use ash::{amd, ext, nv, vk};
-use report::{Backend, Bdf, Bytes, DeviceId, DeviceInfo, DeviceKind, PciId};
+use report::{Backend, Bdf, Bytes, DeviceId, DeviceInfo, DeviceKind, Feature, PciId};
 
 use super::failed;
 use super::features::Features;
 use super::instance::Instance;
+use super::matrices;
 use crate::device::DeviceError;
 
 /// A physical device and what is needed to open it.
@@ -23,6 +24,8 @@ pub(super) struct Adapter {
     pub(super) timestamp_period: f32,
     pub(super) memory: vk::PhysicalDeviceMemoryProperties,
     pub(super) features: Features,
+    /// The size that subgroups of a compute pipeline can be made to have: the device's usual one.
+    pub(super) subgroup_size: Option<u32>,
 }
 
 /// Every physical device with a compute queue, in the order of their ids.
@@ -60,6 +63,7 @@ fn adapter(instance: &Instance, raw: vk::PhysicalDevice) -> Result<Option<Adapte
     let mut ids = vk::PhysicalDeviceIDProperties::default();
     let mut driver = vk::PhysicalDeviceDriverProperties::default();
     let mut subgroup = vk::PhysicalDeviceSubgroupProperties::default();
+    let mut subgroup_control = vk::PhysicalDeviceSubgroupSizeControlProperties::default();
     let mut sm = vk::PhysicalDeviceShaderSMBuiltinsPropertiesNV::default();
     let mut cores = vk::PhysicalDeviceShaderCoreProperties2AMD::default();
     let mut properties =
@@ -77,6 +81,9 @@ fn adapter(instance: &Instance, raw: vk::PhysicalDevice) -> Result<Option<Adapte
     let version = unsafe { instance.raw().get_physical_device_properties(raw) }.api_version;
     if version >= vk::API_VERSION_1_2 || has(ash::khr::driver_properties::NAME) {
         properties = properties.push_next(&mut driver);
+    }
+    if version >= vk::API_VERSION_1_3 {
+        properties = properties.push_next(&mut subgroup_control);
     }
     // SAFETY: `raw` is of this instance; the chain's structures are known to the device and live through the call.
     unsafe { instance.raw().get_physical_device_properties2(raw, &mut properties) };
@@ -104,6 +111,11 @@ fn adapter(instance: &Instance, raw: vk::PhysicalDevice) -> Result<Option<Adapte
         features: features.offered(),
         units: units.or(core_units),
         subgroup_size: (version >= vk::API_VERSION_1_1).then_some(subgroup_size),
+        matrix_shapes: if features.offered().contains(&Feature::Matrix) {
+            matrices::shapes(instance, raw, features.matrix2())?
+        } else {
+            Vec::new()
+        },
     };
     Ok(Some(Adapter {
         raw,
@@ -113,6 +125,10 @@ fn adapter(instance: &Instance, raw: vk::PhysicalDevice) -> Result<Option<Adapte
         timestamp_period: base.limits.timestamp_period,
         memory,
         features,
+        subgroup_size: subgroup_control
+            .required_subgroup_size_stages
+            .contains(vk::ShaderStageFlags::COMPUTE)
+            .then_some(subgroup_size),
     }))
 }
 

@@ -6,6 +6,7 @@ use ash::{khr, nv, vk};
 use report::Feature;
 
 use super::instance::Instance;
+use super::vkext;
 
 /// What kernels may use and this device has.
 #[derive(Clone, Copy, Default)]
@@ -17,6 +18,9 @@ pub(super) struct Features {
     matrix: vk::PhysicalDeviceCooperativeMatrixFeaturesKHR<'static>,
     unit_id: vk::PhysicalDeviceShaderSMBuiltinsFeaturesNV<'static>,
     clock: vk::PhysicalDeviceShaderClockFeaturesKHR<'static>,
+    matrix2: vkext::CooperativeMatrix2Features,
+    bfloat16: vkext::ShaderBfloat16Features,
+    float8: vkext::ShaderFloat8Features,
     /// Does the device know the structures of Vulkan 1.2 and 1.3?
     has_v12: bool,
     has_v13: bool,
@@ -37,6 +41,7 @@ impl Features {
         };
         let (mut v11, mut v12, mut v13) = (all.v11, all.v12, all.v13);
         let (mut matrix, mut unit_id, mut clock) = (all.matrix, all.unit_id, all.clock);
+        let (mut matrix2, mut bfloat16, mut float8) = (all.matrix2, all.bfloat16, all.float8);
         let mut asked = vk::PhysicalDeviceFeatures2::default();
         if all.has_v12 {
             asked = asked.push_next(&mut v11).push_next(&mut v12);
@@ -52,6 +57,15 @@ impl Features {
         }
         if has(khr::shader_clock::NAME) {
             asked = asked.push_next(&mut clock);
+        }
+        if has(vkext::NV_COOPERATIVE_MATRIX2) {
+            asked = asked.push_next(&mut matrix2);
+        }
+        if has(vkext::KHR_SHADER_BFLOAT16) {
+            asked = asked.push_next(&mut bfloat16);
+        }
+        if has(vkext::EXT_SHADER_FLOAT8) {
+            asked = asked.push_next(&mut float8);
         }
         // SAFETY: `raw` is of this instance; every structure of the chain is known to the device, by its version or by an
         // extension that it lists, and lives through the call.
@@ -71,7 +85,14 @@ impl Features {
         all.v13.shader_integer_dot_product = v13.shader_integer_dot_product;
         all.v13.subgroup_size_control = v13.subgroup_size_control;
         all.v13.compute_full_subgroups = v13.compute_full_subgroups;
+        all.v13.maintenance4 = v13.maintenance4;
         all.matrix.cooperative_matrix = matrix.cooperative_matrix;
+        all.matrix2.workgroup_scope = matrix2.workgroup_scope;
+        all.matrix2.flexible_dimensions = matrix2.flexible_dimensions;
+        all.bfloat16.bfloat16_type = bfloat16.bfloat16_type;
+        all.bfloat16.bfloat16_cooperative_matrix = bfloat16.bfloat16_cooperative_matrix;
+        all.float8.float8 = float8.float8;
+        all.float8.float8_cooperative_matrix = float8.float8_cooperative_matrix;
         all.unit_id.shader_sm_builtins = unit_id.shader_sm_builtins;
         all.clock.shader_subgroup_clock = clock.shader_subgroup_clock;
         all.clock.shader_device_clock = clock.shader_device_clock;
@@ -86,6 +107,7 @@ impl Features {
             self.v12.vulkan_memory_model,
             self.v13.subgroup_size_control,
             self.v13.compute_full_subgroups,
+            self.v13.maintenance4,
         ];
         [
             (Feature::Float16, on(&[self.v12.shader_float16, self.v11.storage_buffer16_bit_access])),
@@ -105,6 +127,11 @@ impl Features {
     /// May buffers be reached by their addresses? Kernels that do so compute with 64-bit integers.
     pub(super) fn addresses(&self) -> bool {
         self.v12.buffer_device_address == vk::TRUE && self.core.shader_int64 == vk::TRUE
+    }
+
+    /// Are there flexible shapes, or matrices of a whole workgroup?
+    pub(super) fn matrix2(&self) -> bool {
+        self.matrix2.flexible_dimensions == vk::TRUE
     }
 
     /// Opens the physical device with all of these switched on.
@@ -134,6 +161,18 @@ impl Features {
         if self.clock.shader_device_clock == vk::TRUE {
             names.push(khr::shader_clock::NAME.as_ptr());
             create = create.push_next(&mut self.clock);
+        }
+        if self.matrix2.flexible_dimensions == vk::TRUE {
+            names.push(vkext::NV_COOPERATIVE_MATRIX2.as_ptr());
+            create = create.push_next(&mut self.matrix2);
+        }
+        if self.bfloat16.bfloat16_type == vk::TRUE {
+            names.push(vkext::KHR_SHADER_BFLOAT16.as_ptr());
+            create = create.push_next(&mut self.bfloat16);
+        }
+        if self.float8.float8 == vk::TRUE {
+            names.push(vkext::EXT_SHADER_FLOAT8.as_ptr());
+            create = create.push_next(&mut self.float8);
         }
         let create = create.enabled_extension_names(&names);
         // SAFETY: the physical device is of this instance; features and extensions are ones that it lists; `create` and all

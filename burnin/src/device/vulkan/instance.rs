@@ -24,7 +24,7 @@ pub(super) struct Instance {
     raw: ash::Instance,
     messenger: Option<Messenger>,
     /// Holds the loader library open as long as the instance lives.
-    _entry: ash::Entry,
+    entry: ash::Entry,
 }
 
 struct Messenger {
@@ -40,7 +40,7 @@ impl Instance {
     /// Version 1.3 is the highest of which we use anything, and SwiftShader refuses an application that says 1.4; a
     /// device's own version, which may be lower, is read from its properties. With `validate` the validation layer is switched on and must be there.
     pub(super) fn new(validate: bool) -> Result<Self, DeviceError> {
-        // SAFETY: the loader library is trusted to be a Vulkan loader; it is kept open in `_entry`.
+        // SAFETY: the loader library is trusted to be a Vulkan loader; it is kept open in `entry`.
         let entry = unsafe { ash::Entry::load() }.map_err(|error| DeviceError::Driver {
             doing: "loading the Vulkan loader (Debian: libvulkan1)",
             message: error.to_string(),
@@ -64,7 +64,7 @@ impl Instance {
         } else {
             "creating the Vulkan instance"
         }))?;
-        let mut instance = Self { raw, messenger: None, _entry: entry };
+        let mut instance = Self { raw, messenger: None, entry };
         if validate {
             instance.messenger = Some(instance.listen()?);
         }
@@ -72,7 +72,7 @@ impl Instance {
     }
 
     fn listen(&self) -> Result<Messenger, DeviceError> {
-        let functions = ext::debug_utils::Instance::new(&self._entry, &self.raw);
+        let functions = ext::debug_utils::Instance::new(&self.entry, &self.raw);
         let messages = Box::new(Mutex::new(Vec::new()));
         let create = vk::DebugUtilsMessengerCreateInfoEXT::default()
             .message_severity(
@@ -93,6 +93,11 @@ impl Instance {
     /// The instance's functions.
     pub(super) fn raw(&self) -> &ash::Instance {
         &self.raw
+    }
+
+    /// The loader's functions.
+    pub(super) fn entry(&self) -> &ash::Entry {
+        &self.entry
     }
 
     /// Messages of the validation layer so far.

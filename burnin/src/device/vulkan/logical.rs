@@ -18,6 +18,7 @@ pub(super) struct Logical {
     timestamp_period: f32,
     memory: vk::PhysicalDeviceMemoryProperties,
     addresses: bool,
+    subgroup_size: Option<u32>,
     /// Destroyed after the device.
     _instance: Arc<Instance>,
 }
@@ -41,6 +42,7 @@ impl Logical {
             timestamp_period: adapter.timestamp_period,
             memory: adapter.memory,
             addresses: adapter.features.addresses(),
+            subgroup_size: adapter.subgroup_size,
             _instance: instance,
         })
     }
@@ -53,6 +55,11 @@ impl Logical {
     /// May buffers be reached by their addresses?
     pub(super) fn addresses(&self) -> bool {
         self.addresses
+    }
+
+    /// The size that subgroups of a compute pipeline can be made to have; `None` where it cannot be asked for.
+    pub(super) fn subgroup_size(&self) -> Option<u32> {
+        self.subgroup_size
     }
 
     pub(super) fn queue(&self) -> vk::Queue {

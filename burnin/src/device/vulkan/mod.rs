@@ -1,7 +1,7 @@
 //! Vulkan through `ash`: the product.
 //!
-//! One file for each kind of object, each with one owner that creates and destroys it: [`instance`], [`features`]
-//! and [`adapter`] (what a physical device offers and says), [`logical`] (device and queue), [`memory`], [`pipeline`], [`submit`]. A child holds an [`Arc`]
+//! One file for each kind of object, each with one owner that creates and destroys it: [`instance`], [`features`],
+//! [`matrices`] and [`adapter`] (what a physical device offers and says; [`vkext`] has what `ash` lacks), [`logical`] (device and queue), [`memory`], [`pipeline`], [`submit`]. A child holds an [`Arc`]
 //! of its parent, so the order of destruction follows. After a hang or a loss nothing is destroyed: [`Vulkan`] forgets what
 //! it holds, since destroying objects in use is undefined and waiting could last for ever.
 
@@ -14,7 +14,9 @@ use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
 use ash::vk;
 
 mod instance;
+mod vkext;
 mod features;
+mod matrices;
 mod adapter;
 mod logical;
 mod memory;

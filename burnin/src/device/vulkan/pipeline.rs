@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ash::vk;
-use kernels::{Kernel, Params};
+use kernels::{Feature, Kernel, Params};
 
 use super::failed;
 use super::logical::Logical;
@@ -106,11 +106,20 @@ impl Pipeline {
             .collect();
         let values = bytemuck::cast_slice(specialization);
         let constants = vk::SpecializationInfo::default().map_entries(&entries).data(values);
-        let stage = vk::PipelineShaderStageCreateInfo::default()
+        let mut stage = vk::PipelineShaderStageCreateInfo::default()
             .stage(vk::ShaderStageFlags::COMPUTE)
             .module(module)
             .name(c"main")
             .specialization_info(&constants);
+        // Matrices belong to subgroups: each must be full, and of the size that the kernel's shape was chosen for.
+        let mut size = vk::PipelineShaderStageRequiredSubgroupSizeCreateInfo::default();
+        if kernel.needs.contains(&Feature::Matrix) {
+            stage = stage.flags(vk::PipelineShaderStageCreateFlags::REQUIRE_FULL_SUBGROUPS);
+            if let Some(required) = self.logical.subgroup_size() {
+                size = size.required_subgroup_size(required);
+                stage = stage.push_next(&mut size);
+            }
+        }
         let create = [vk::ComputePipelineCreateInfo::default().stage(stage).layout(self.layout)];
         // SAFETY: module and layout are of this device and fit each other: both follow from the kernel.
         let made = unsafe { device.create_compute_pipelines(vk::PipelineCache::null(), &create, None) };

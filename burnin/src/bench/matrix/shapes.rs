@@ -1,0 +1,163 @@
+//! From the shapes that a device lists to work for a kernel, and how fast each is.
+
+use kernels::matrix::{CLASSES, Data, Work};
+use report::{DeviceInfo, DeviceKind, MatrixScope, MatrixShape, MatrixSource, Mismatches};
+
+use super::tiles::{Answers, RESULT_WORDS_MAX, Tiles, place};
+use crate::device::matrix::kernel_types;
+use crate::device::{DeviceError, Elapsed};
+use crate::mismatches::merge;
+use crate::session::{Session, repeats};
+
+/// A shape with the work that tries it.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) shape: MatrixShape,
+    pub(super) work: Work,
+    /// Operations per second.
+    pub(super) rate: f64,
+}
+
+/// Least rows and columns of a matrix that a whole workgroup owns, and least length of its products: 64 x 64 accumulators in
+/// single precision are 16 registers of each of 256 invocations.
+const WHOLE: (u32, u32) = (64, 32);
+
+/// Work of few owners for each different shape that a kernel of ours multiplies; and the shapes for which there is none.
+pub(super) fn candidates(info: &DeviceInfo) -> (Vec<Candidate>, Vec<MatrixShape>) {
+    let mut seen: Vec<MatrixShape> = Vec::new();
+    let (mut tried, mut left) = (Vec::new(), Vec::new());
+    for shape in &info.matrix_shapes {
+        // A flexible shape of the same sizes is the same to a kernel.
+        let bare = MatrixShape { source: MatrixSource::Khr, workgroup_invocations: None, ..shape.clone() };
+        if seen.contains(&bare) {
+            continue;
+        }
+        seen.push(bare);
+        match work(info, shape).filter(Tiles::hold) {
+            Some(work) => tried.push(Candidate { shape: shape.clone(), work, rate: 0.0 }),
+            None => left.push(shape.clone()),
+        }
+    }
+    (tried, left)
+}
+
+fn work(info: &DeviceInfo, shape: &MatrixShape) -> Option<Work> {
+    let types = kernel_types(shape)?;
+    let whole = shape.scope == MatrixScope::Workgroup;
+    let at_least = |step: u32, least: u32| if whole { least.div_ceil(step) * step } else { step };
+    let owners = if whole { 1 } else { 2 };
+    let subgroup = info.subgroup_size.unwrap_or(8);
+    let work = Work {
+        types,
+        whole,
+        m: at_least(shape.m, WHOLE.0),
+        n: at_least(shape.n, WHOLE.0),
+        k: at_least(shape.k, WHOLE.1),
+        fragments: 2,
+        owners,
+        invocations: shape.workgroup_invocations.unwrap_or(subgroup * owners),
+        workgroups: 16 / owners,
+        rounds: 64,
+        seed: 0x0a55_a7e1,
+        wanted: Data::Exact,
+    };
+    let words = work.m > 0 && work.n % 4 == 0 && work.k % 4 == 0 && work.k > 0;
+    let exact = words && work.rounds_max() >= 2;
+    exact.then(|| Work { rounds: work.rounds.min(work.rounds_max()), ..work })
+}
+
+/// How the work of a shape may be laid out: matrices of an owner and owners of a workgroup.
+///
+/// A software device compiles 64 products for most of a minute, so it gets the layout alone that it has compiled already.
+pub(super) fn layouts(info: &DeviceInfo, work: &Work) -> Vec<Work> {
+    let subgroup = info.subgroup_size.unwrap_or(8);
+    let all: &[(u32, u32)] = match (&info.kind, work.whole) {
+        (_, true) => &[(2, 1)],
+        (DeviceKind::Cpu, false) => &[(2, 2)],
+        (_, false) => &[(2, 4), (2, 8), (4, 4), (4, 8)],
+    };
+    let lay = |(fragments, owners): &(u32, u32)| Work {
+        fragments: *fragments,
+        owners: *owners,
+        invocations: if work.whole { work.invocations } else { subgroup * owners },
+        ..*work
+    };
+    all.iter().map(lay).filter(|work| work.rounds_max() >= 2).collect()
+}
+
+/// What trying shapes has found so far.
+#[derive(Default)]
+pub(super) struct Findings {
+    pub(super) wrong: Mismatches,
+    /// Workgroups whose every word was compared.
+    pub(super) workgroups: u64,
+    pub(super) notes: Vec<String>,
+}
+
+impl Findings {
+    /// Compares exact answers; true if every word is right.
+    pub(super) fn take(&mut self, shape: &MatrixShape, answers: &Answers, pass: u32) -> bool {
+        let mut found = Mismatches::default();
+        answers.compare(&answers.expectation(), pass, &mut found);
+        self.keep(shape, answers, found)
+    }
+
+    /// Counts what was compared and what was wrong, which is named the first time.
+    pub(super) fn keep(&mut self, shape: &MatrixShape, answers: &Answers, found: Mismatches) -> bool {
+        self.workgroups += u64::from(answers.completed);
+        let right = found.count == 0;
+        if let Some(first) = found.first.first() {
+            let at = place(&answers.work, first.byte_address);
+            let note = format!("wrong: {shape}: {} words, first in {at}", found.count);
+            if self.notes.iter().filter(|note| note.starts_with("wrong")).count() < 16 {
+                self.notes.push(note);
+            }
+        }
+        merge(&mut self.wrong, found);
+        right
+    }
+}
+
+/// Grows the work until few dispatches fill a window, comparing all it computes on the way: more workgroups first, a whole
+/// number of them for each compute unit, then more rounds.
+pub(super) fn grow(
+    session: &mut Session<'_>,
+    tiles: &Tiles,
+    candidate: &Candidate,
+    findings: &mut Findings,
+) -> Result<(Candidate, u32), DeviceError> {
+    let mut work = candidate.work;
+    let per_workgroup = work.tile_words() * work.owners as usize;
+    let room = u32::try_from(RESULT_WORDS_MAX / per_workgroup).unwrap_or(u32::MAX).min(1 << 14);
+    let units = session.device.info().units.filter(|units| (1..=room).contains(units)).unwrap_or(1);
+    let room = room / units * units;
+    // Random answers are held against those of the class: three owners make a majority.
+    work.workgroups = work.workgroups.max((3 * CLASSES).div_ceil(work.owners)).div_ceil(units) * units;
+    loop {
+        work.seed = work.seed.wrapping_add(0x0101);
+        // The first run of a kernel includes its compilation on some drivers.
+        let first = tiles.run(session, &work, kernels::SelfFault::None, 1)?;
+        findings.take(&candidate.shape, &first, 0);
+        let answers = tiles.run(session, &work, kernels::SelfFault::None, 1)?;
+        findings.take(&candidate.shape, &answers, 0);
+        let repeat = repeats(answers.elapsed);
+        let grown = Candidate { work, rate: rate(&answers), ..candidate.clone() };
+        if repeat <= 4 || (work.workgroups >= room && work.rounds >= work.rounds_max()) {
+            return Ok((grown, repeat));
+        }
+        if work.workgroups < room {
+            work.workgroups = work.workgroups.saturating_mul(4).min(room);
+        } else {
+            work.rounds = work.rounds.saturating_mul(4).min(work.rounds_max());
+        }
+    }
+}
+
+/// Operations per second of a dispatch.
+pub(super) fn rate(answers: &Answers) -> f64 {
+    let Elapsed { device, host } = answers.elapsed;
+    let seconds = device.unwrap_or(host).as_secs_f64().max(1e-9);
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let work = answers.cost().operations as f64 * f64::from(answers.repeat);
+    work / seconds
+}
