@@ -64,6 +64,11 @@ impl Expected {
         mix32(self.words[at] ^ stamp(self.seed, workgroup))
     }
 
+    /// The words that all others follow from, to be damaged where it is to be seen that they matter.
+    pub fn words_mut(&mut self) -> &mut [u32] {
+        &mut self.words
+    }
+
     /// The digest of a whole dispatch.
     pub fn digest(&self, workgroups: u32) -> u64 {
         digest64(
