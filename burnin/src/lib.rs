@@ -22,6 +22,7 @@ pub mod bench;
 pub mod mismatches;
 pub mod chains;
 pub mod catalogue;
+pub mod calibrate;
 pub mod worker;
 pub mod crew;
 pub mod journal;

@@ -1,5 +1,7 @@
 //! `burnin`: burns in the GPUs of this node and says whether it may take work.
 
+mod verb_calibrate;
+
 use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -82,6 +84,10 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Prove that the checkers see what they claim: put faults in and count which are seen
+    ///
+    /// Exit code 1 when a claim is broken, when a round without a fault alarms, or when a changed kernel goes unnoticed.
+    Calibrate(Box<verb_calibrate::Calibrate>),
     /// Drive one device; started by `run`, job on standard input
     #[command(hide = true)]
     Worker,
@@ -138,6 +144,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         cause.is::<report::plan::PlanError>()
             || cause.is::<NoReport>()
             || bench_verb::is_usage(cause)
+            || cause.is::<verb_calibrate::Usage>()
             || matches!(cause.downcast_ref(), Some(JournalError::Folder { .. } | JournalError::Exists { .. }))
     })
 }
@@ -188,6 +195,7 @@ fn act(verb: Verb) -> Result<ExitCode> {
             let report = Report::from_json(&bytes)?;
             show(&report, json)
         }
+        Verb::Calibrate(arguments) => verb_calibrate::calibrate(&arguments),
         Verb::Worker => {
             serve::serve(&mut BufReader::new(std::io::stdin()), &mut events()?)?;
             Ok(ExitCode::SUCCESS)

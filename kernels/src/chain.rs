@@ -118,6 +118,11 @@ impl Expected {
         self.tile(workgroup).0[lane as usize]
     }
 
+    /// The words that all others follow from, to be damaged where it is to be seen that they matter.
+    pub fn words_mut(&mut self) -> &mut [u32] {
+        &mut self.words
+    }
+
     /// The digest of a whole dispatch.
     pub fn digest(&self, workgroups: u32) -> u64 {
         digest64((0..workgroups).flat_map(|workgroup| self.tile(workgroup).0))

@@ -77,7 +77,8 @@ impl Chains {
 impl Answers {
     /// Compares every lane, and every workgroup's sum, with what they should be; wrong ones are added to `found`.
     ///
-    /// The address of a lane is its place in the result buffer, that of a sum comes after all lanes.
+    /// The address of a lane is its place in the result buffer, that of a sum comes after all lanes, and that of the number
+    /// of completed workgroups, which must be all of them, after all sums.
     pub fn compare(&self, expected: &Expected, pass: u32, found: &mut Mismatches) {
         let lanes = (0u32..).zip(self.lanes.chunks_exact(WORKGROUP_SIZE as usize));
         for ((workgroup, lanes), sum) in lanes.zip(&self.groups) {
@@ -97,6 +98,12 @@ impl Answers {
                 let byte_address = (self.lanes.len() as u64 + u64::from(workgroup)) * 4;
                 add(found, Mismatch { byte_address, expected: sum_expected, found: *sum, workgroup, pass });
             }
+        }
+        let workgroup = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        let all = workgroup.wrapping_mul(self.repeat);
+        if self.completed != all {
+            let byte_address = (self.lanes.len() + self.groups.len()) as u64 * 4;
+            add(found, Mismatch { byte_address, expected: all, found: self.completed, workgroup, pass });
         }
     }
 }

@@ -158,7 +158,7 @@ pub struct Errors {
 }
 
 impl Errors {
-    /// Reads the error buffer.
+    /// Reads the error buffer. Whichever of count, bits and claimed records says that something was wrong is believed.
     pub fn from_words(words: &[u32]) -> Self {
         let [quads, count, bits, claimed, records @ ..] = words else {
             panic!("an error buffer has four words at least")
@@ -167,7 +167,8 @@ impl Errors {
         let mut records: Vec<_> =
             kept.map(|r| Record { word: r[0], expected: r[1], found: r[2], workgroup: r[3] }).collect();
         records.sort_by_key(|record| record.word);
-        Self { compared_bytes: u64::from(*quads) * 16, count: u64::from(*count), bits: *bits, records }
+        let count = u64::from((*count).max(*claimed).max(u32::from(*bits != 0)));
+        Self { compared_bytes: u64::from(*quads) * 16, count, bits: *bits, records }
     }
 }
 
@@ -210,6 +211,16 @@ mod tests {
             run(&work(Op::Write, pattern, quads), &mut memory);
             prop_assert_eq!(run(&work(Op::VerifyInvert, pattern, quads), &mut memory).count, 0);
             prop_assert_eq!(run(&work(Op::Verify, pattern.complement(), quads), &mut memory).count, 0);
+        }
+    }
+
+    #[test]
+    fn any_trace_of_an_error_counts_as_one() {
+        for at in 1..4 {
+            let mut words = [0; ERROR_WORDS];
+            assert_eq!(Errors::from_words(&words).count, 0);
+            words[at] = 1;
+            assert!(Errors::from_words(&words).count >= 1, "word {at}");
         }
     }
 

@@ -5,7 +5,7 @@ use kernels::pattern::{BYTES_MAX, ERROR_WORDS, Errors, KERNEL, Op, Pattern, QUAD
 use report::{Bytes, Mismatch, Mismatches};
 
 use crate::device::{Buffer, DeviceError};
-use crate::mismatches::merge;
+use crate::mismatches::{add, merge};
 use crate::session::{Launch, Session};
 
 /// A tile of the kernel; chunks are whole tiles.
@@ -13,14 +13,14 @@ const TILE_BYTES: u64 = QUADS_PER_WORKGROUP as u64 * 16;
 
 /// All chunks and the error buffer.
 #[derive(Debug)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     chunks: Vec<Chunk>,
     errors: Buffer,
 }
 
 /// One chunk.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chunk {
+pub(crate) struct Chunk {
     pub(super) buffer: Buffer,
     /// Number of its first word among all.
     pub(super) first_word: u64,
@@ -44,6 +44,13 @@ impl Chunk {
 }
 
 impl Chunks {
+    /// One chunk of so many quads.
+    pub(crate) fn one(session: &mut Session<'_>, quads: u32) -> Result<Self, DeviceError> {
+        let errors = session.device.allocate(Bytes(ERROR_WORDS as u64 * 4))?;
+        let buffer = session.device.allocate(Bytes(u64::from(quads) * 16))?;
+        Ok(Self { chunks: vec![Chunk { buffer, first_word: 0, quads }], errors })
+    }
+
     /// Takes memory until the target is reached or the device has no more; at least one chunk, or an error.
     pub(super) fn allocate(session: &mut Session<'_>) -> Result<Self, DeviceError> {
         let target = session.memory_target().0 / TILE_BYTES * TILE_BYTES;
@@ -66,19 +73,19 @@ impl Chunks {
         Ok(this)
     }
 
-    pub(super) fn free(self, session: &mut Session<'_>) {
+    pub(crate) fn free(self, session: &mut Session<'_>) {
         for chunk in self.chunks {
             session.device.free(chunk.buffer);
         }
         session.device.free(self.errors);
     }
 
-    pub(super) fn first(&self) -> Option<Chunk> {
+    pub(crate) fn first(&self) -> Option<Chunk> {
         self.chunks.first().copied()
     }
 
     /// Does the same to every chunk; what was compared and what was wrong, over all.
-    pub(super) fn sweep(
+    pub(crate) fn sweep(
         &self,
         session: &mut Session<'_>,
         op: Op,
@@ -94,7 +101,7 @@ impl Chunks {
 
     /// Does something to one chunk.
     #[expect(clippy::too_many_arguments, reason = "where, what, with which values, and in which pass")]
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         session: &mut Session<'_>,
         chunk: &Chunk,
@@ -117,16 +124,25 @@ impl Chunks {
             workgroup: record.workgroup,
             pass,
         });
-        let wrong = Mismatches { count: errors.count, bits: errors.bits, first: first.collect() };
+        let mut wrong = Mismatches { count: errors.count, bits: errors.bits, first: first.collect() };
+        let compared = u32::try_from(errors.compared_bytes / 16).unwrap_or(u32::MAX);
+        if compared != chunk.quads {
+            // A count of quads that is not the chunk's: its address is that of the chunk, its expected and found are counts.
+            let byte_address = chunk.first_word * 4;
+            add(
+                &mut wrong,
+                Mismatch { byte_address, expected: chunk.quads, found: compared, workgroup: 0, pass },
+            );
+        }
         Ok(Swept { compared_bytes: errors.compared_bytes, wrong })
     }
 }
 
 /// What a sweep compared and found.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Swept {
-    pub(super) compared_bytes: u64,
-    pub(super) wrong: Mismatches,
+pub(crate) struct Swept {
+    pub(crate) compared_bytes: u64,
+    pub(crate) wrong: Mismatches,
 }
 
 impl Swept {

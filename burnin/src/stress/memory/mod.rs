@@ -6,7 +6,7 @@
 //! * own address: every word holds a mix of its number, then the complement: aliasing, decoder faults, stuck bits;
 //! * moving inversions: one value everywhere, swept by read-compare-invert, for two values: coupling between neighbours.
 
-mod chunks;
-mod run;
+pub(crate) mod chunks;
+pub(crate) mod run;
 
 pub use run::{moving_inversions, own_address};

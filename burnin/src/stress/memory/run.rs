@@ -18,41 +18,54 @@ const CANARIES: [(u32, u32); 4] = [(0, 1), (4095, 1 << 31), (4096, 1 << 9), (70_
 /// The own-address check.
 pub fn own_address(session: &mut Session<'_>) -> Result<CheckResult, DeviceError> {
     let pattern = Pattern::own_address(MASK);
-    check(session, pattern, |session, chunks, tally| {
-        for (pass, pattern) in (1..).zip([pattern, pattern.complement()]) {
-            chunks.sweep(session, Op::Write, pattern, pass)?;
-            (session.progress)(f64::from(2 * pass - 1) / 4.0);
-            tally.add(chunks.sweep(session, Op::Verify, pattern, pass)?);
-            (session.progress)(f64::from(2 * pass) / 4.0);
-        }
-        Ok(())
-    })
+    check(session, pattern, |session, chunks, tally| own_address_passes(session, chunks, tally, pattern))
+}
+
+/// The pattern, then its complement, each written everywhere and then compared.
+pub(crate) fn own_address_passes(
+    session: &mut Session<'_>,
+    chunks: &Chunks,
+    tally: &mut Tally,
+    pattern: Pattern,
+) -> Result<(), DeviceError> {
+    for (pass, pattern) in (1..).zip([pattern, pattern.complement()]) {
+        chunks.sweep(session, Op::Write, pattern, pass)?;
+        (session.progress)(f64::from(2 * pass - 1) / 4.0);
+        tally.add(chunks.sweep(session, Op::Verify, pattern, pass)?);
+        (session.progress)(f64::from(2 * pass) / 4.0);
+    }
+    Ok(())
 }
 
 /// The moving-inversions check.
 pub fn moving_inversions(session: &mut Session<'_>) -> Result<CheckResult, DeviceError> {
-    check(session, Pattern::uniform(VALUES[0]), |session, chunks, tally| {
-        for (round, value) in (0u32..).zip(VALUES) {
-            let pattern = Pattern::uniform(value);
-            chunks.sweep(session, Op::Write, pattern, 0)?;
-            let sweeps = [
-                (Op::VerifyInvert, pattern),
-                (Op::VerifyInvert, pattern.complement()),
-                (Op::Verify, pattern),
-            ];
-            for (step, (op, pattern)) in (1u32..).zip(sweeps) {
-                tally.add(chunks.sweep(session, op, pattern, 3 * round + step)?);
-                (session.progress)(f64::from(3 * round + step) / 6.0);
-            }
+    check(session, Pattern::uniform(VALUES[0]), moving_inversions_passes)
+}
+
+/// Each value written everywhere, inverted twice while it is compared, and compared a last time.
+pub(crate) fn moving_inversions_passes(
+    session: &mut Session<'_>,
+    chunks: &Chunks,
+    tally: &mut Tally,
+) -> Result<(), DeviceError> {
+    for (round, value) in (0u32..).zip(VALUES) {
+        let pattern = Pattern::uniform(value);
+        chunks.sweep(session, Op::Write, pattern, 0)?;
+        let sweeps =
+            [(Op::VerifyInvert, pattern), (Op::VerifyInvert, pattern.complement()), (Op::Verify, pattern)];
+        for (step, (op, pattern)) in (1u32..).zip(sweeps) {
+            tally.add(chunks.sweep(session, op, pattern, 3 * round + step)?);
+            (session.progress)(f64::from(3 * round + step) / 6.0);
         }
-        Ok(())
-    })
+    }
+    Ok(())
 }
 
 /// Wrong words of all passes, and the least that one pass compared.
-struct Tally {
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
     compared_bytes: Option<u64>,
-    wrong: Mismatches,
+    pub(crate) wrong: Mismatches,
 }
 
 impl Tally {
@@ -70,7 +83,7 @@ fn check(
 ) -> Result<CheckResult, DeviceError> {
     let chunks = Chunks::allocate(session)?;
     let mut result = session.result();
-    let mut tally = Tally { compared_bytes: None, wrong: Mismatches::default() };
+    let mut tally = Tally::default();
     result.canary = Some(canaries(session, &chunks, canary_pattern, &mut tally.wrong)?);
     passes(session, &chunks, &mut tally)?;
     let compared = tally.compared_bytes.unwrap_or(0);

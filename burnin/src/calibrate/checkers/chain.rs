@@ -1,0 +1,153 @@
+//! Chain kernels: a row each, made from the recipe of the check.
+
+use kernels::chain::{Expected, Work};
+use kernels::{Feature, Kernel, SelfFault, WORKGROUP_SIZE};
+use report::Mismatches;
+
+use super::{Checker, Rounds, Touch, unlike};
+use crate::calibrate::anatomy::{Anatomy, Dissect, Region, lanes};
+use crate::calibrate::class::Class;
+use crate::calibrate::draw::Draw;
+use crate::chains::{Chains, Expect, Recipe};
+use crate::device::{DeviceError, Dispatch};
+use crate::mismatches::merge;
+use crate::session::Session;
+use crate::{bench, stress};
+
+/// The check of a chain kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Chain {
+    /// Its recipe.
+    pub recipe: &'static Recipe,
+    /// Is every step a bijection, so that every fault within a chain is still there at its end?
+    pub bijective: bool,
+}
+
+/// Every chain kernel.
+pub static ALL: [Chain; 2] = [
+    Chain { recipe: &stress::digest::RECIPE, bijective: true },
+    Chain { recipe: &bench::fp32::RECIPE, bijective: false },
+];
+
+/// Work of a round: each class of workgroups once, chains as short as they may be. What comes before a word is stored does
+/// not matter to damage of the stored word.
+const WORK: Work = Work { seed: 0, steps: 8, workgroups: 16 };
+
+impl Checker for Chain {
+    fn name(&self) -> &'static str {
+        self.recipe.kernel.name
+    }
+
+    fn needs(&self) -> &'static [Feature] {
+        self.recipe.kernel.needs
+    }
+
+    fn kernels(&self) -> Vec<&'static Kernel> {
+        vec![self.recipe.kernel]
+    }
+
+    fn claims(&self, class: Class) -> bool {
+        class != Class::InKernel || self.bijective
+    }
+
+    fn dissect(&self) -> Dissect {
+        dissect
+    }
+
+    fn prepare(&self, session: &mut Session<'_>) -> Result<Box<dyn Rounds>, DeviceError> {
+        let chains = Chains::allocate(session, self.recipe.kernel)?;
+        let answers = chains.run(session, &self.recipe.canonical, SelfFault::None, 1)?;
+        let (expect, _) = (self.recipe.expect)(&answers);
+        Ok(Box::new(Ready { recipe: self.recipe, chains, expect }))
+    }
+}
+
+fn dissect(dispatch: &Dispatch<'_>) -> Anatomy {
+    let groups = 1 + dispatch.workgroups as usize;
+    let others = ALL.iter().map(|chain| chain.recipe.kernel);
+    let others = others.filter(|other| other.name != dispatch.kernel.name && other.needs.is_empty());
+    Anatomy {
+        regions: vec![
+            Region { buffer: 0, words: lanes(dispatch.workgroups), before: false, after: true },
+            Region { buffer: 1, words: groups, before: true, after: true },
+        ],
+        // The seed; and the steps, though not so many more that it would take long.
+        params: vec![(0, u32::MAX), (1, 0x7e)],
+        stale: others.map(|kernel| (kernel, dispatch.params[0])).collect(),
+        hook: true,
+    }
+}
+
+/// A chain kernel on a device.
+struct Ready {
+    recipe: &'static Recipe,
+    chains: Chains,
+    expect: Expect,
+}
+
+impl Ready {
+    fn compare(
+        &self,
+        session: &mut Session<'_>,
+        work: &Work,
+        fault: SelfFault,
+        expected: &Expected,
+    ) -> Result<Mismatches, DeviceError> {
+        let answers = self.chains.run(session, work, fault, 1)?;
+        let mut found = Mismatches::default();
+        answers.compare(expected, 0, &mut found);
+        Ok(found)
+    }
+}
+
+impl Rounds for Ready {
+    fn round(
+        &mut self,
+        session: &mut Session<'_>,
+        golden: Touch<'_>,
+        seed: u32,
+    ) -> Result<Mismatches, DeviceError> {
+        let work = Work { seed, ..WORK };
+        let mut expected = (self.expect)(&work);
+        golden(expected.words_mut());
+        self.compare(session, &work, SelfFault::None, &expected)
+    }
+
+    fn canary(&mut self, session: &mut Session<'_>, seed: u32) -> Result<Mismatches, DeviceError> {
+        let mut draw = Draw::new(u64::from(seed));
+        let mut wrong = Mismatches::default();
+        for (_, _, mask) in self.recipe.canaries {
+            let work = Work { seed: draw.word(), workgroups: WORK.workgroups, ..self.recipe.canary };
+            let (workgroup, lane) = (draw.word() % work.workgroups, draw.lane());
+            let fault = SelfFault::Flip { workgroup, lane, mask };
+            let seen = self.compare(session, &work, fault, &(self.expect)(&work))?;
+            let planted_at = u64::from(workgroup * WORKGROUP_SIZE + lane) * 4;
+            let found_at = seen.first.first().map_or(u64::MAX, |mismatch| mismatch.byte_address);
+            if (seen.count, found_at) != (1, planted_at) {
+                merge(&mut wrong, unlike(planted_at, found_at));
+            }
+        }
+        Ok(wrong)
+    }
+
+    fn rate(&mut self, session: &mut Session<'_>) -> Result<Option<f64>, DeviceError> {
+        const LONG_ENOUGH_S: f64 = 0.02;
+        let mut work = self.recipe.window;
+        loop {
+            // Twice: the first may hold the compilation.
+            self.chains.run(session, &work, SelfFault::None, 1)?;
+            let elapsed = self.chains.run(session, &work, SelfFault::None, 1)?.elapsed;
+            let seconds = elapsed.device.unwrap_or(elapsed.host).as_secs_f64();
+            if seconds > LONG_ENOUGH_S || work.workgroups >= crate::chains::WORKGROUPS_MAX {
+                #[expect(clippy::cast_precision_loss, reason = "a rate to a few digits")]
+                let operations = (self.recipe.cost)(&work).operations as f64;
+                return Ok(Some(operations / seconds.max(1e-9)));
+            }
+            work.workgroups = work.workgroups.saturating_mul(4).min(crate::chains::WORKGROUPS_MAX);
+        }
+    }
+
+    fn free(self: Box<Self>, session: &mut Session<'_>) {
+        self.chains.free(session);
+    }
+}

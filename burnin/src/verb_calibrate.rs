@@ -1,0 +1,148 @@
+//! `burnin calibrate`.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow};
+use burnin::calibrate::checkers::{self, Checker};
+use burnin::calibrate::class::Class;
+use burnin::calibrate::document::Calibration;
+use burnin::calibrate::inject::Injector;
+use burnin::calibrate::matrix::{Bench, Shot};
+use burnin::calibrate::{Options, planned, run, table};
+use burnin::clock::MonotonicClock;
+use burnin::device::{self, Device};
+use report::{Backend, DeviceId};
+
+/// What `calibrate` is asked for.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Calibrate {
+    /// Through what to drive the device
+    #[arg(long, value_enum, default_value = "vulkan")]
+    backend: super::Through,
+    /// Which device, as in `burnin list` [default: the first]
+    #[arg(long)]
+    device: Option<String>,
+    /// Only this checker; may be given again
+    #[arg(long)]
+    checker: Vec<String>,
+    /// Only this class of faults; may be given again
+    #[arg(long, value_enum)]
+    class: Vec<Class>,
+    /// Faults put in for each checker and class
+    #[arg(long, default_value_t = 3000)]
+    injections: u32,
+    /// Rounds without a fault, over all checkers
+    #[arg(long, default_value_t = 300_000)]
+    clean_rounds: u64,
+    /// Do one injection again, by its seed; needs one checker and one class
+    #[arg(long, value_name = "SEED")]
+    replay: Option<String>,
+    /// Print one JSON document
+    #[arg(long, conflicts_with = "markdown")]
+    json: bool,
+    /// Print Markdown, as in docs/calibration.md
+    #[arg(long)]
+    markdown: bool,
+    /// Also write the JSON document to this file
+    #[arg(long)]
+    out: Option<std::path::PathBuf>,
+}
+
+/// What was asked for makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Usage(String);
+
+/// A claim is broken, a clean round alarmed, or a changed kernel was not noticed.
+const BROKEN: u8 = 1;
+
+/// Calibrates, prints, and says by the exit code whether every claim holds.
+pub(crate) fn calibrate(arguments: &Calibrate) -> Result<ExitCode> {
+    let device = open(arguments)?;
+    let checkers = chosen(&arguments.checker)?;
+    if let Some(seed) = &arguments.replay {
+        return replay(arguments, device, &checkers, seed);
+    }
+    let classes = if arguments.class.is_empty() { Class::ALL.to_vec() } else { arguments.class.clone() };
+    let options =
+        Options { checkers, classes, injections: arguments.injections, clean_rounds: arguments.clean_rounds };
+    let clock = MonotonicClock::start();
+    let calibration = run(&options, device, &clock, &mut progress)?;
+    print(arguments, &calibration)?;
+    Ok(if calibration.holds() { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
+}
+
+fn open(arguments: &Calibrate) -> Result<Box<dyn Device>> {
+    let backend = Backend::from(arguments.backend);
+    let id = match &arguments.device {
+        Some(id) => DeviceId(id.clone()),
+        None => {
+            let listed = device::list(backend).with_context(|| format!("listing {backend} devices"))?;
+            listed.first().ok_or_else(|| anyhow!("backend `{backend}` shows no device"))?.id.clone()
+        }
+    };
+    device::open(backend, &id).with_context(|| format!("opening {id}"))
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static dyn Checker>> {
+    let all = checkers::all();
+    if names.is_empty() {
+        return Ok(all);
+    }
+    let find = |name: &String| {
+        let known: Vec<_> = all.iter().map(|checker| checker.name()).collect();
+        let found = all.iter().find(|checker| checker.name() == name).copied();
+        let missing = || Usage(format!("there is no checker `{name}`; there are {}", known.join(", ")));
+        Ok(found.ok_or_else(missing)?)
+    };
+    names.iter().map(find).collect()
+}
+
+/// A line that is written over on a terminal, a line for each checker and class elsewhere.
+fn progress(what: &str, share: f64) {
+    let mut stderr = std::io::stderr();
+    let _ = if stderr.is_terminal() {
+        write!(stderr, "\r\x1b[K{:3.0} % {what}", share * 100.0).and_then(|()| stderr.flush())
+    } else {
+        writeln!(stderr, "{what}")
+    };
+}
+
+fn print(arguments: &Calibrate, calibration: &Calibration) -> Result<()> {
+    if std::io::stderr().is_terminal() {
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
+    }
+    let json = serde_json::to_string_pretty(calibration)?;
+    if let Some(path) = &arguments.out {
+        std::fs::write(path, &json).with_context(|| format!("writing `{}`", path.display()))?;
+    }
+    super::print(&match (arguments.json, arguments.markdown) {
+        (true, _) => json,
+        (_, true) => table::markdown(calibration),
+        _ => table::text(calibration),
+    })
+}
+
+fn replay(
+    arguments: &Calibrate,
+    device: Box<dyn Device>,
+    checkers: &[&'static dyn Checker],
+    seed: &str,
+) -> Result<ExitCode> {
+    let ([checker], [class]) = (checkers, arguments.class.as_slice()) else {
+        return Err(Usage("--replay needs one --checker and one --class".to_owned()).into());
+    };
+    let seed = u64::from_str_radix(seed.trim_start_matches("0x"), 16)
+        .map_err(|_| Usage(format!("the seed `{seed}` is not a hexadecimal number")))?;
+    let (clock, planned) = (MonotonicClock::start(), planned());
+    let mut bench = Bench { device: Injector::new(device), clock: &clock, planned: &planned };
+    let (shot, clean) = bench.replay(*checker, *class, seed)?;
+    let (text, bad) = match &shot {
+        Shot::Found(what) => (format!("found: {what}"), false),
+        Shot::Missed(what) => (format!("missed: {what}"), checker.claims(*class)),
+        Shot::Absent => ("the fault could not be put there".to_owned(), checker.claims(*class)),
+    };
+    super::print(&format!("{text}\n{} rounds without a fault, {} alarms", clean.rounds, clean.alarms))?;
+    Ok(if bad || clean.alarms > 0 { ExitCode::from(BROKEN) } else { ExitCode::SUCCESS })
+}
