@@ -14,6 +14,7 @@ pub mod mix;
 pub mod chain;
 pub mod digest;
 pub mod fp32;
+pub mod memory;
 pub mod pattern;
 pub mod stream;
 
@@ -98,7 +99,16 @@ pub enum Feature {
 }
 
 /// Every kernel.
-pub const ALL: [&Kernel; 4] = [&digest::KERNEL, &fp32::KERNEL, &pattern::KERNEL, &stream::KERNEL];
+pub const ALL: [&Kernel; 8] = [
+    &digest::KERNEL,
+    &fp32::KERNEL,
+    &memory::BOUND,
+    &memory::BOUND_WIDE,
+    &memory::TABLE,
+    &memory::TABLE_WIDE,
+    &pattern::KERNEL,
+    &stream::KERNEL,
+];
 
 /// A fault that a compute kernel plants in itself half-way through its chains: the same code path as always, so that
 /// what finds it would find a fault of the hardware.

@@ -14,7 +14,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 /// One dispatch with its buffers as the host sees them.
 #[derive(Clone)]
-struct Run {
+pub(crate) struct Run {
     kernel: &'static Kernel,
     reference: kernels::Reference,
     buffers: Vec<Vec<u32>>,
@@ -24,12 +24,17 @@ struct Run {
 }
 
 impl Run {
-    fn new(kernel: &'static Kernel, buffers: Vec<Vec<u32>>, params: Params, workgroups: u32) -> Self {
+    pub(crate) fn new(
+        kernel: &'static Kernel,
+        buffers: Vec<Vec<u32>>,
+        params: Params,
+        workgroups: u32,
+    ) -> Self {
         Self { kernel, reference: kernel.reference, buffers, params, workgroups, repeat: 1 }
     }
 
     /// The buffers as the reference leaves them.
-    fn expected(&self) -> Vec<Vec<u32>> {
+    pub(crate) fn expected(&self) -> Vec<Vec<u32>> {
         let mut buffers = self.buffers.clone();
         for _ in 0..self.repeat {
             let mut slices: Vec<_> = buffers.iter_mut().map(Vec::as_mut_slice).collect();
@@ -39,7 +44,7 @@ impl Run {
     }
 
     /// The buffers as the device leaves them.
-    fn found(&self, device: &mut impl Device) -> Vec<Vec<u32>> {
+    pub(crate) fn found(&self, device: &mut impl Device) -> Vec<Vec<u32>> {
         let buffers: Vec<_> = self
             .buffers
             .iter()
@@ -63,7 +68,7 @@ impl Run {
     }
 
     #[track_caller]
-    fn agrees(&self, device: &mut impl Device) {
+    pub(crate) fn agrees(&self, device: &mut impl Device) {
         let (expected, found) = (self.expected(), self.found(device));
         for (binding, (expected, found)) in expected.iter().zip(&found).enumerate() {
             let wrong = expected.iter().zip(found).position(|(expected, found)| expected != found);

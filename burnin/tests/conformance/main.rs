@@ -9,6 +9,7 @@
 mod subject;
 mod buffers;
 mod kernels_agree;
+mod memory_sweeps;
 mod time;
 mod errors;
 
@@ -44,6 +45,8 @@ macro_rules! conformance {
             kernels_agree::more_mismatches_than_records_are_all_counted,
             kernels_agree::every_dispatch_has_its_own_parameters,
             kernels_agree::repeated_dispatches_see_what_the_one_before_wrote,
+            memory_sweeps::the_memory_kernels_equal_their_reference,
+            memory_sweeps::more_wrong_words_than_records_are_all_counted_with_bit_and_place,
             time::host_and_device_time_agree,
             errors::a_passed_deadline_kills_the_device_and_dropping_it_returns_at_once,
             errors::a_listed_device_is_what_it_was_listed_as,

@@ -42,10 +42,21 @@ const fn plain(name: &'static str, path: &'static str) -> Source {
     Source { name, path, defines: &[], target: Version::V1_1 }
 }
 
+const WIDE: (&str, &str) = ("WIDE", "1");
+const TABLE: (&str, &str) = ("TABLE", "1");
+
+const fn memory(name: &'static str, defines: &'static [(&'static str, &'static str)]) -> Source {
+    Source { defines, ..plain(name, "memory/memory.comp") }
+}
+
 /// Every kernel.
-pub const SOURCES: [Source; 4] = [
+pub const SOURCES: [Source; 8] = [
     plain("digest", "digest/digest.comp"),
     plain("fp32", "fp32/fp32.comp"),
+    memory("memory", &[]),
+    memory("memory_wide", &[WIDE]),
+    memory("memory_table", &[TABLE]),
+    memory("memory_table_wide", &[TABLE, WIDE]),
     plain("pattern", "pattern/pattern.comp"),
     plain("stream", "stream/stream.comp"),
 ];
