@@ -120,7 +120,7 @@ impl Expected {
 
     /// The words that all others follow from, to be damaged where it is to be seen that they matter.
     pub fn words_mut(&mut self) -> &mut [u32] {
-        &mut self.words
+        self.tiles.as_flattened_mut()
     }
 
     /// The digest of a whole dispatch.

@@ -21,6 +21,7 @@ pub mod int64;
 pub mod dot;
 pub mod transcendental;
 pub mod matrix;
+pub mod memory;
 pub mod pattern;
 pub mod stream;
 
@@ -114,9 +115,14 @@ pub const ALL: &[&Kernel] = &[
     &int64::KERNEL,
     &dot::KERNEL,
     &transcendental::KERNEL,
+    &memory::BOUND,
+    &memory::BOUND_WIDE,
+    &memory::TABLE,
+    &memory::TABLE_WIDE,
     &pattern::KERNEL,
     &stream::KERNEL,
 ];
+
 /// Every kernel: [`ALL`] and those of [`matrix`], one for each pair of types.
 pub fn all() -> impl Iterator<Item = &'static Kernel> {
     ALL.iter().copied().chain(&matrix::SUBGROUP).chain(&matrix::WORKGROUP).chain(&matrix::product::KERNELS)

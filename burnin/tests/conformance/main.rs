@@ -11,6 +11,7 @@ mod buffers;
 mod kernels_agree;
 mod chains_agree;
 mod matrices;
+mod memory_sweeps;
 mod time;
 mod errors;
 
@@ -55,6 +56,8 @@ macro_rules! conformance {
             matrices::a_planted_fault_is_the_only_wrong_word,
             matrices::the_time_grows_with_the_products_so_none_is_left_out,
             matrices::products_are_exact_and_a_planted_fault_shows,
+            memory_sweeps::the_memory_kernels_equal_their_reference,
+            memory_sweeps::more_wrong_words_than_records_are_all_counted_with_bit_and_place,
             time::host_and_device_time_agree,
             time::a_dispatch_of_no_repeats_submits_and_changes_nothing,
             errors::a_passed_deadline_kills_the_device_and_dropping_it_returns_at_once,

@@ -57,6 +57,13 @@ macro_rules! matrix {
     };
 }
 
+const WIDE: (&str, &str) = ("WIDE", "1");
+const TABLE: (&str, &str) = ("TABLE", "1");
+
+const fn memory(name: &'static str, defines: &'static [(&'static str, &'static str)]) -> Source {
+    Source { defines, ..plain(name, "memory/memory.comp") }
+}
+
 /// Every kernel.
 pub const SOURCES: &[Source] = &[
     plain("digest", "digest/digest.comp"),
@@ -67,6 +74,10 @@ pub const SOURCES: &[Source] = &[
     plain("int64", "int64/int64.comp"),
     plain("dot", "dot/dot.comp"),
     plain("transcendental", "transcendental/transcendental.comp"),
+    memory("memory", &[]),
+    memory("memory_wide", &[WIDE]),
+    memory("memory_table", &[TABLE]),
+    memory("memory_table_wide", &[TABLE, WIDE]),
     plain("pattern", "pattern/pattern.comp"),
     plain("stream", "stream/stream.comp"),
     matrix!("f16-f16", "rate", "float16_t", "2u", "float16_t", "2u", "0x1fu"),
