@@ -20,6 +20,7 @@ pub mod int32;
 pub mod int64;
 pub mod dot;
 pub mod transcendental;
+pub mod units;
 pub mod pattern;
 pub mod stream;
 
