@@ -1,5 +1,7 @@
 //! `burnin`: burns in the GPUs of this node and says whether it may take work.
 
+mod replay;
+
 use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -75,6 +77,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Run one workgroup of a check again and again, and count how often it is wrong
+    Replay(replay::Replay),
     /// Drive one device; started by `run`, job on standard input
     #[command(hide = true)]
     Worker,
@@ -178,6 +182,12 @@ fn act(verb: Verb) -> Result<ExitCode> {
             let bytes = read(&report)?;
             let report = Report::from_json(&bytes)?;
             show(&report, json)
+        }
+        Verb::Replay(again) => {
+            let replayed = again.run(&this_program()?).map_err(|message| anyhow::anyhow!(message))?;
+            print(&if again.json { serde_json::to_string_pretty(&replayed)? } else { replay::text(&replayed) })?;
+            let right = replayed.wrong_words == 0 && replayed.wrong_words_elsewhere == 0;
+            Ok(code(if right { Verdict::Healthy } else { Verdict::Faulty }))
         }
         Verb::Worker => {
             serve::serve(&mut BufReader::new(std::io::stdin()), &mut events()?)?;
