@@ -4,6 +4,7 @@ use kernels::Feature;
 use report::judge::ReasonCode;
 use report::{CheckResult, Outcome};
 
+use crate::chains::Recipe;
 use crate::device::{DeviceError, offers};
 use crate::session::Session;
 use crate::{bench, stress};
@@ -39,6 +40,18 @@ pub const ALL: &[Check] = &[
     Check { name: "memory-moving-inversions", needs: &[], run: stress::memory::moving_inversions },
     Check { name: "stream", needs: &[], run: bench::stream::run },
     Check { name: "latency", needs: kernels::digest::KERNEL.needs, run: bench::latency::run },
+];
+
+/// The checks of chain kernels, whose tiles can be run again one by one.
+pub const CHAINS: [(&str, &Recipe); 8] = [
+    ("digest", &stress::digest::RECIPE),
+    ("fp32", &bench::fp32::RECIPE),
+    ("fp16", &bench::fp16::RECIPE),
+    ("fp64", &bench::fp64::RECIPE),
+    ("int32", &bench::int32::RECIPE),
+    ("int64", &bench::int64::RECIPE),
+    ("dot", &bench::dot::RECIPE),
+    ("transcendental", &bench::transcendental::RECIPE),
 ];
 
 /// The check of that name.

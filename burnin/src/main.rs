@@ -1,6 +1,7 @@
 //! `burnin`: burns in the GPUs of this node and says whether it may take work.
 
 mod verb_calibrate;
+mod replay;
 
 use std::io::{BufReader, Write as _};
 use std::path::{Path, PathBuf};
@@ -88,6 +89,8 @@ enum Verb {
     ///
     /// Exit code 1 when a claim is broken, when a round without a fault alarms, or when a changed kernel goes unnoticed.
     Calibrate(Box<verb_calibrate::Calibrate>),
+    /// Run one workgroup of a check again and again, and count how often it is wrong
+    Replay(replay::Replay),
     /// Drive one device; started by `run`, job on standard input
     #[command(hide = true)]
     Worker,
@@ -196,6 +199,16 @@ fn act(verb: Verb) -> Result<ExitCode> {
             show(&report, json)
         }
         Verb::Calibrate(arguments) => verb_calibrate::calibrate(&arguments),
+        Verb::Replay(again) => {
+            let replayed = again.run(&this_program()?).map_err(|message| anyhow::anyhow!(message))?;
+            print(&if again.json {
+                serde_json::to_string_pretty(&replayed)?
+            } else {
+                replay::text(&replayed)
+            })?;
+            let right = replayed.wrong_words == 0 && replayed.wrong_words_elsewhere == 0;
+            Ok(code(if right { Verdict::Healthy } else { Verdict::Faulty }))
+        }
         Verb::Worker => {
             serve::serve(&mut BufReader::new(std::io::stdin()), &mut events()?)?;
             Ok(ExitCode::SUCCESS)

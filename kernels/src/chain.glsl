@@ -1,5 +1,6 @@
 // What the chain kernels share: see chain.rs for the meaning of buffers and parameters. A kernel includes this after its
 // extensions, computes the word of its lane between `tile()`, `lane()`, `planted()` and `finish()`, and says nothing else.
+#extension GL_EXT_control_flow_attributes : require
 #ifdef UNITS
 #extension GL_NV_shader_sm_builtins : require
 #extension GL_EXT_shader_realtime_clock : require
@@ -27,6 +28,12 @@ uint tile() { return gl_GlobalInvocationID.x / 64u; }
 uint lane() { return gl_GlobalInvocationID.x % 64u; }
 uint seed() { return params[2]; }
 uint steps_asked() { return params[3]; }
+
+// Runs a step so many times, a whole round of them without a branch: the counter of a loop would else be a part of what is
+// measured.
+#define STEPS(step, count, round) \
+    for (uint outer = 0u; outer < (count) / (round); ++outer) { [[unroll]] for (uint n = 0u; n < (round); ++n) { step } } \
+    for (uint rest = 0u; rest < (count) % (round); ++rest) { step }
 
 // A word as the planted fault leaves it.
 uint planted(uint x) {

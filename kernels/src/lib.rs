@@ -22,6 +22,7 @@ pub mod dot;
 pub mod transcendental;
 pub mod matrix;
 pub mod memory;
+pub mod units;
 pub mod pattern;
 pub mod stream;
 

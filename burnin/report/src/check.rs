@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, Latency, Quantity, Seconds, Telemetry, Unit};
+use crate::{DeviceId, Latency, Quantity, Seconds, Telemetry, Unit, UnitHistogram};
 
 /// Names a check: lower-case words joined by hyphens, for example `memory-own-address`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -253,6 +253,9 @@ pub struct CheckResult {
     /// Digest of all answers, 16 hexadecimal digits; equal on every conforming device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+    /// Work and time by compute unit, where the device tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub units: Option<UnitHistogram>,
     /// The rates.
     #[serde(default)]
     pub measurements: Vec<Measurement>,
@@ -290,6 +293,7 @@ impl CheckResult {
             canary: None,
             mismatches: None,
             digest: None,
+            units: None,
             measurements: Vec::new(),
             latencies: Vec::new(),
             notes: Vec::new(),

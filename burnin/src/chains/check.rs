@@ -2,11 +2,13 @@
 
 use kernels::chain::{Shape, Work};
 use kernels::mix::{digest64, mix32};
+use kernels::units::Place;
 use kernels::{SelfFault, WORKGROUP_SIZE};
 use report::{Canary, CheckResult, Mismatches};
 
 use super::recipe::{Expectations, Oracle, Recipe};
-use super::{Answers, Chains, WORKGROUPS_MAX};
+use super::units_seen::Seen;
+use super::{Answers, Chains, Tile, WORKGROUPS_MAX};
 use crate::device::DeviceError;
 use crate::mismatches::score;
 use crate::session::{Session, coverage, measurement, repeats, sample};
@@ -14,6 +16,9 @@ use crate::session::{Session, coverage, measurement, repeats, sample};
 /// So many seeds take turns in windows: enough that a stale answer is seen, few enough that the processor, which works out
 /// the right answers once for each, is not what is measured.
 const SEEDS: u32 = 3;
+
+/// More dispatches than this in a window, and the dispatch grows.
+pub(super) const REPEATS_MAX: u32 = 4;
 
 /// The check while it runs.
 pub(super) struct Run<'a> {
@@ -24,18 +29,29 @@ pub(super) struct Run<'a> {
     workgroups: u64,
     /// Dispatches so far, canaries left out.
     passes: u32,
+    units: Seen,
+    /// The first workgroups that were wrong.
+    accused: Vec<Accused>,
 }
 
 /// Runs the check.
 pub fn check(session: &mut Session<'_>, recipe: &Recipe) -> Result<CheckResult, DeviceError> {
-    let chains = Chains::allocate(session, recipe.kernel)?;
+    let chains = Chains::allocate(session, recipe.kernel_on(session.device.info()))?;
     let mut result = session.result();
 
     let answers = chains.run(session, (&recipe.canonical, Shape::BASE), SelfFault::None, 1)?;
     let (oracle, note) = (recipe.oracle)(&answers);
     let expectations = Expectations::new(oracle);
-    let mut run =
-        Run { recipe, chains, expectations, wrong: Mismatches::default(), workgroups: 0, passes: 0 };
+    let mut run = Run {
+        recipe,
+        chains,
+        expectations,
+        wrong: Mismatches::default(),
+        workgroups: 0,
+        passes: 0,
+        units: Seen::default(),
+        accused: Vec::new(),
+    };
     run.take(&recipe.canonical, Shape::BASE, &answers);
     let digest = format!("{:016x}", digest64(answers.lanes.iter().copied()));
     match oracle {
@@ -49,20 +65,39 @@ pub fn check(session: &mut Session<'_>, recipe: &Recipe) -> Result<CheckResult, 
     result.canary = Some(run.plant(session)?);
 
     let window = run.calibrate(session)?;
-    let (shape, repeat, tried) = run.tune(session, &window)?;
+    let (window, shape, repeat, tried) = run.tune(session, &window)?;
     let samples = session.measure(1.0, |session, number| {
         let work = Work { seed: seed(&window, number % SEEDS), ..window };
-        let elapsed = run.dispatch(session, &work, shape, repeat)?;
-        Ok(sample(run.operations(&work, shape), repeat, elapsed))
+        let answers = run.dispatch(session, &work, shape, repeat)?;
+        run.units.time(&answers.places);
+        Ok(sample(run.operations(&work, shape), repeat, answers.elapsed))
     })?;
     let method = method(&window, shape, recipe, (repeat, tried));
     result.measurements = vec![measurement(recipe.metric, recipe.unit, method, samples)];
     #[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
     result.coverage.push(coverage("workgroups", run.workgroups as f64));
+    result.notes.extend(run.accusations(session));
     result.mismatches = Some(run.wrong);
+    result.units = run.units.histogram();
+    if let Some(seen) = &result.units {
+        #[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
+        result.coverage.push(coverage("units", seen.units.len() as f64));
+    }
     run.chains.free(session);
     Ok(result)
 }
+
+/// A workgroup with wrong words: where and in what work.
+struct Accused {
+    work: Work,
+    shape: Shape,
+    workgroup: u32,
+    words: u64,
+    place: Option<Place>,
+}
+
+/// Most workgroups that are named with the command that runs them again.
+const ACCUSED_MAX: usize = 8;
 
 fn method(window: &Work, shape: Shape, recipe: &Recipe, (repeat, tried): (u32, usize)) -> String {
     let Work { workgroups, steps, .. } = *window;
@@ -85,22 +120,51 @@ impl Run<'_> {
     /// Compares answers and counts what was completed.
     fn take(&mut self, work: &Work, shape: Shape, answers: &Answers) {
         let expected = self.expectations.of(work, shape.chains, &answers.lanes);
-        answers.compare(expected, self.passes, &mut self.wrong);
+        let wrong = answers.compare(expected, self.passes, &mut self.wrong);
+        self.units.add(&answers.places, &wrong);
+        for (workgroup, words) in wrong.into_iter().take(ACCUSED_MAX - self.accused.len()) {
+            let place = answers.places.get(workgroup as usize).copied();
+            self.accused.push(Accused { work: *work, shape, workgroup, words, place });
+        }
         self.workgroups += u64::from(answers.completed);
         self.passes += 1;
     }
 
-    /// Runs work, compares its answers, and says how long it took.
+    /// Says of each wrong workgroup where it ran, and the command that runs it again.
+    fn accusations(&self, session: &Session<'_>) -> Vec<String> {
+        let info = session.device.info();
+        let of = |accused: &Accused| {
+            let Accused { work, shape, workgroup, words, place } = accused;
+            let tile = Tile {
+                backend: info.backend,
+                device: info.id.clone(),
+                check: session.planned.id.to_string(),
+                seed: work.seed,
+                workgroup: *workgroup,
+                steps: Some(work.steps),
+                workgroups: Some(work.workgroups),
+                chains: Some(shape.chains),
+                invocations: Some(shape.invocations),
+            };
+            let on = place
+                .map(|Place { unit, slot, .. }| format!(" on compute unit {unit}, subgroup slot {slot}"))
+                .unwrap_or_default();
+            format!("{words} wrong words in workgroup {workgroup}{on}; again: {tile}")
+        };
+        self.accused.iter().map(of).collect()
+    }
+
+    /// Runs work and compares its answers.
     pub(super) fn dispatch(
         &mut self,
         session: &mut Session<'_>,
         work: &Work,
         shape: Shape,
         repeat: u32,
-    ) -> Result<crate::device::Elapsed, DeviceError> {
+    ) -> Result<Answers, DeviceError> {
         let answers = self.chains.run(session, (work, shape), SelfFault::None, repeat)?;
         self.take(work, shape, &answers);
-        Ok(answers.elapsed)
+        Ok(answers)
     }
 
     /// Operations of a dispatch in this shape.
@@ -130,8 +194,8 @@ impl Run<'_> {
         let mut window = self.recipe.window;
         for number in 0.. {
             let work = Work { seed: seed(&self.recipe.window, number % SEEDS), ..window };
-            let elapsed = self.dispatch(session, &work, Shape::BASE, 1)?;
-            if repeats(elapsed) <= 4 || work.workgroups == WORKGROUPS_MAX {
+            let answers = self.dispatch(session, &work, Shape::BASE, 1)?;
+            if repeats(answers.elapsed) <= REPEATS_MAX || work.workgroups == WORKGROUPS_MAX {
                 break;
             }
             window.workgroups = work.workgroups.saturating_mul(8).min(WORKGROUPS_MAX);

@@ -2,7 +2,10 @@
 //! [`Answers`]), the check itself ([`check()`]), which a [`Recipe`] makes that of one kernel, and running one tile of it
 //! again and again ([`replay()`]).
 
+use std::ops::Range;
+
 use kernels::chain::{Expected, Shape, Work};
+use kernels::units::{self, Place};
 use kernels::{Kernel, SelfFault, WORKGROUP_SIZE};
 use report::{Bytes, Mismatch, Mismatches};
 
@@ -12,10 +15,13 @@ use crate::session::{Launch, Session};
 
 mod check;
 mod recipe;
+mod replay;
 mod sweep;
+mod units_seen;
 
 pub use check::check;
 pub use recipe::{Oracle, Recipe};
+pub use replay::{Replayed, Tile, replay};
 
 /// The buffers of a chain kernel, large enough for so many workgroups.
 #[derive(Clone, Debug)]
@@ -33,6 +39,8 @@ pub struct Answers {
     pub lanes: Vec<u32>,
     /// A sum for each workgroup, over all repeats: a repeat that went wrong shows here though its lanes were overwritten.
     groups: Vec<u32>,
+    /// Where each workgroup ran, if the kernel says so.
+    pub places: Vec<Place>,
     /// Workgroups that said they were done, over all repeats.
     pub completed: u32,
     repeat: u32,
@@ -47,7 +55,12 @@ impl Chains {
         let lanes =
             session.device.allocate(Bytes(u64::from(WORKGROUPS_MAX) * u64::from(WORKGROUP_SIZE) * 4))?;
         let groups = session.device.allocate(Bytes(u64::from(WORKGROUPS_MAX + 1) * 4))?;
-        Ok(Self { kernel, buffers: vec![lanes, groups] })
+        let mut buffers = vec![lanes, groups];
+        if kernel.bindings > 2 {
+            let words = WORKGROUPS_MAX as usize * units::WORDS;
+            buffers.push(session.device.allocate(Bytes(words as u64 * 4))?);
+        }
+        Ok(Self { kernel, buffers })
     }
 
     /// Gives the buffers back.
@@ -70,40 +83,62 @@ impl Chains {
         let lanes = session.read(self.buffers[0], work.lanes())?;
         let mut groups = session.read(self.buffers[1], work.groups())?;
         let completed = groups.remove(0);
-        Ok(Answers { elapsed, lanes, groups, completed, repeat })
+        let places = match self.buffers.get(2) {
+            Some(buffer) => Place::all(&session.read(*buffer, work.workgroups as usize * units::WORDS)?),
+            None => Vec::new(),
+        };
+        Ok(Answers { elapsed, lanes, groups, places, completed, repeat })
     }
 }
 
 impl Answers {
-    /// Compares every lane, and every workgroup's sum, with what they should be; wrong ones are added to `found`.
+    /// Compares every lane, and every workgroup's sum, with what they should be; wrong ones are added to `found`, and the
+    /// workgroups that had some are named, with how many words.
     ///
     /// The address of a lane is its place in the result buffer, that of a sum comes after all lanes, and that of the number
     /// of completed workgroups, which must be all of them, after all sums.
-    pub fn compare(&self, expected: &Expected, pass: u32, found: &mut Mismatches) {
-        let lanes = (0u32..).zip(self.lanes.chunks_exact(WORKGROUP_SIZE as usize));
-        for ((workgroup, lanes), sum) in lanes.zip(&self.groups) {
-            let (should, sum_expected) = expected.tile(workgroup);
-            let first = u64::from(workgroup) * u64::from(WORKGROUP_SIZE);
-            if *lanes != should {
-                for (lane, (expected, found_word)) in (0u64..).zip(should.into_iter().zip(lanes)) {
-                    if *found_word != expected {
-                        let byte_address = (first + lane) * 4;
-                        add(found, Mismatch { byte_address, expected, found: *found_word, workgroup, pass });
-                    }
-                }
-                continue;
-            }
-            let sum_expected = sum_expected.wrapping_mul(self.repeat);
-            if *sum != sum_expected {
-                let byte_address = (self.lanes.len() as u64 + u64::from(workgroup)) * 4;
-                add(found, Mismatch { byte_address, expected: sum_expected, found: *sum, workgroup, pass });
-            }
-        }
+    pub fn compare(&self, expected: &Expected, pass: u32, found: &mut Mismatches) -> Vec<(u32, u64)> {
         let workgroup = u32::try_from(self.groups.len()).unwrap_or(u32::MAX);
+        let wrong = self.compare_some(expected, 0..workgroup, pass, found);
         let all = workgroup.wrapping_mul(self.repeat);
         if self.completed != all {
             let byte_address = (self.lanes.len() + self.groups.len()) as u64 * 4;
             add(found, Mismatch { byte_address, expected: all, found: self.completed, workgroup, pass });
         }
+        wrong
+    }
+
+    /// The same for some workgroups only.
+    fn compare_some(
+        &self,
+        expected: &Expected,
+        workgroups: Range<u32>,
+        pass: u32,
+        found: &mut Mismatches,
+    ) -> Vec<(u32, u64)> {
+        let mut wrong = Vec::new();
+        let tiles = self.lanes.chunks_exact(WORKGROUP_SIZE as usize).zip(&self.groups);
+        let asked = (0u32..).zip(tiles).skip(workgroups.start as usize).take(workgroups.len());
+        for (workgroup, (lanes, sum)) in asked {
+            let (should, sum_expected) = expected.tile(workgroup);
+            let sum_expected = sum_expected.wrapping_mul(self.repeat);
+            if *lanes == should && *sum == sum_expected {
+                continue;
+            }
+            let before = found.count;
+            let first = u64::from(workgroup) * u64::from(WORKGROUP_SIZE);
+            for (at, (expected, word)) in (first..).zip(should.into_iter().zip(lanes)) {
+                if *word != expected {
+                    add(found, Mismatch { byte_address: at * 4, expected, found: *word, workgroup, pass });
+                }
+            }
+            // A sum follows from its lanes: it says more only where they are right.
+            if found.count == before {
+                let byte_address = (self.lanes.len() as u64 + u64::from(workgroup)) * 4;
+                add(found, Mismatch { byte_address, expected: sum_expected, found: *sum, workgroup, pass });
+            }
+            wrong.push((workgroup, found.count - before));
+        }
+        wrong
     }
 }

@@ -2,9 +2,10 @@
 
 use kernels::chain::{Expected, Work};
 use kernels::{Cost, Kernel};
-use report::Unit;
+use report::{DeviceInfo, Unit};
 
 use super::Answers;
+use crate::device::offers;
 
 /// What makes the check that of one kernel.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,14 @@ pub struct Recipe {
     pub tried: &'static [u32],
     /// Who knows the right answers from now on, by the answers to the canonical work; and what a reader should know.
     pub oracle: fn(&Answers) -> (Oracle, Option<String>),
+}
+
+impl Recipe {
+    /// The kernel to use on this device: where it tells its compute units, the one that writes them down.
+    pub(super) fn kernel_on(&self, info: &DeviceInfo) -> &'static Kernel {
+        let told = |kernel: &&Kernel| kernel.needs.iter().all(|need| offers(info, *need));
+        self.by_unit.filter(told).unwrap_or(self.kernel)
+    }
 }
 
 /// Who knows the right answers of a dispatch.

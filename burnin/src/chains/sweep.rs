@@ -9,7 +9,8 @@ use kernels::WORKGROUP_SIZE;
 use kernels::chain::{Shape, Work};
 use report::Backend;
 
-use super::check::{Run, seed};
+use super::WORKGROUPS_MAX;
+use super::check::{REPEATS_MAX, Run, seed};
 use crate::device::{DeviceError, Elapsed};
 use crate::session::{Session, repeats};
 
@@ -20,12 +21,12 @@ const SIZES: [u32; 1] = [2 * WORKGROUP_SIZE];
 const SHORTER: u32 = 4;
 
 impl Run<'_> {
-    /// The best shape, how many dispatches in it fill a window, and how many shapes were tried.
+    /// The window for the best shape, that shape, how many dispatches fill a window, and how many shapes were tried.
     pub(super) fn tune(
         &mut self,
         session: &mut Session<'_>,
         window: &Work,
-    ) -> Result<(Shape, u32, usize), DeviceError> {
+    ) -> Result<(Work, Shape, u32, usize), DeviceError> {
         let mut best = (Shape::BASE, self.trial(session, window, Shape::BASE)?);
         let mut tried = 1;
         // The references have no shapes.
@@ -40,9 +41,16 @@ impl Run<'_> {
             tried += self.recipe.tried.len() + SIZES.len();
         }
         let (shape, rate) = best;
-        #[expect(clippy::cast_precision_loss, reason = "the last digits do not matter")]
-        let once = Duration::from_secs_f64((self.operations(window, shape) as f64 / rate).min(60.0));
-        Ok((shape, repeats(Elapsed { device: None, host: once }), tried))
+        let fill = |window: &Work| {
+            #[expect(clippy::cast_precision_loss, reason = "the last digits do not matter")]
+            let once = Duration::from_secs_f64((self.operations(window, shape) as f64 / rate).min(60.0));
+            repeats(Elapsed { device: None, host: once })
+        };
+        let mut window = *window;
+        while fill(&window) > REPEATS_MAX && window.workgroups < WORKGROUPS_MAX {
+            window.workgroups = (window.workgroups * 2).min(WORKGROUPS_MAX);
+        }
+        Ok((window, shape, fill(&window), tried))
     }
 
     fn improve(
@@ -67,7 +75,7 @@ impl Run<'_> {
         let mut best = 0f64;
         for number in 1..3 {
             let work = Work { seed: seed(window, number % 2), steps, ..*window };
-            let elapsed = self.dispatch(session, &work, shape, 1)?;
+            let elapsed = self.dispatch(session, &work, shape, 1)?.elapsed;
             let seconds = elapsed.device.unwrap_or(elapsed.host).as_secs_f64().max(1e-7);
             #[expect(clippy::cast_precision_loss, reason = "the last digits do not matter")]
             let rate = self.operations(&work, shape) as f64 / seconds;

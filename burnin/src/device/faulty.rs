@@ -113,7 +113,7 @@ impl<D: Device> Faulty<D> {
 
     /// How many dispatches of this kind there were before; canaries, which carry a planted fault already, do not count.
     fn count(&mut self, dispatch: &Dispatch<'_>) -> Option<u32> {
-        let name = dispatch.kernel.name;
+        let name = check_of(dispatch.kernel);
         let planted = match name {
             "digest" | "fp32" => dispatch.params[4] != 0,
             "pattern" => self.serves_canary(dispatch.params[0]),
@@ -165,7 +165,11 @@ impl<D: Device> Faulty<D> {
         let right = self.inner.dispatch(dispatch, deadline)?;
         // Of a chain kernel: the first parameter is how many invocations its workgroup has.
         let lanes = u64::from(dispatch.workgroups) * u64::from(dispatch.params[0]);
-        let buffers = [self.inner.allocate(Bytes(lanes * 4))?, self.inner.allocate(Bytes((lanes + 1) * 4))?];
+        // Each as large as the largest of them.
+        let mut buffers = Vec::new();
+        for _ in dispatch.buffers {
+            buffers.push(self.inner.allocate(Bytes((lanes + 1) * 4))?);
+        }
         let extra = Dispatch { buffers: &buffers, repeat: dispatch.repeat * (SLOW.0 - 1), ..*dispatch };
         let more = self.inner.dispatch(&extra, deadline * SLOW.0);
         for buffer in buffers {
@@ -175,6 +179,11 @@ impl<D: Device> Faulty<D> {
         let device = right.device.zip(more.device).map(|(right, more)| right + more);
         Ok(Elapsed { device, host: right.host + more.host })
     }
+}
+
+/// The kernel's name, whether or not it also says on which compute unit it ran.
+fn check_of(kernel: &kernels::Kernel) -> &'static str {
+    kernel.name.strip_suffix("-units").unwrap_or(kernel.name)
 }
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -215,7 +224,7 @@ impl<D: Device> Device for Faulty<D> {
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         let Some(seen) = self.count(dispatch) else { return self.inner.dispatch(dispatch, deadline) };
         let hit = seen == HIT;
-        match (self.fault, dispatch.kernel.name) {
+        match (self.fault, check_of(dispatch.kernel)) {
             (Fault::FlippedBit, "pattern") if seen == HIT_MEMORY => {
                 self.flip(dispatch.buffers[0], dispatch.buffers[1], FLIPPED.0, FLIPPED.1)?;
                 self.inner.dispatch(dispatch, deadline)

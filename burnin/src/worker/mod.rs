@@ -7,8 +7,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use report::{Backend, Bytes, CheckId, CheckResult, DeviceId, DeviceInfo, Plan};
+use report::{Backend, Bytes, CheckId, CheckResult, DeviceId, DeviceInfo, Plan, Seconds};
 
+use crate::chains::{Replayed, Tile};
 use crate::device::faulty::Fault;
 
 pub mod serve;
@@ -25,6 +26,21 @@ pub enum Job {
     },
     /// Run every check of the plan that is about a device.
     Burn(Burn),
+    /// Run one tile of a chain check again and again.
+    Replay(Again),
+}
+
+/// A tile and how long to run it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Again {
+    /// Which.
+    pub tile: Tile,
+    /// How many times at most.
+    pub times: u64,
+    /// How long at most.
+    pub seconds: Seconds,
+    /// A fault to plant.
+    pub fault: Option<Fault>,
 }
 
 /// A burn-in of one device.
@@ -48,6 +64,8 @@ pub struct Burn {
 pub enum Event {
     /// The devices asked for, or why there are none.
     Listed(Result<Vec<DeviceInfo>, String>),
+    /// How often the tile was wrong, or why it was not run.
+    Replayed(Result<Box<Replayed>, String>),
     /// A check begins.
     Started(CheckId),
     /// A check is so far, 0 to 1.

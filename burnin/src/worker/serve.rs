@@ -3,11 +3,12 @@
 use std::io::{BufRead, Write};
 
 use report::judge::{ReasonCode, settle};
-use report::plan::{PlannedCheck, Scope};
-use report::{CheckResult, Outcome, Quantity, Reason, Subject};
+use report::plan::{Class, PlannedCheck, Scope};
+use report::{Backend, Bytes, CheckId, CheckResult, DeviceId, Outcome, Quantity, Reason, Subject};
 
-use super::{Burn, Event, Job};
+use super::{Again, Burn, Event, Job};
 use crate::catalogue;
+use crate::chains::{Replayed, replay};
 use crate::clock::{Clock, MonotonicClock};
 use crate::device::faulty::{Fault, Faulty};
 use crate::device::metered::Metered;
@@ -37,6 +38,7 @@ pub fn serve(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<(), Serv
             say(output, &Event::Listed(listed))
         }
         Job::Burn(burn) => run(&burn, output),
+        Job::Replay(again) => say(output, &Event::Replayed(run_again(&again).map(Box::new))),
     }
 }
 
@@ -49,7 +51,7 @@ fn say(output: &mut dyn Write, event: &Event) -> Result<(), ServeError> {
 fn run(burn: &Burn, output: &mut dyn Write) -> Result<(), ServeError> {
     let clock = MonotonicClock::start();
     let mut planned = burn.plan.checks.iter().filter(|check| check.scope == Scope::Device);
-    let mut device = match open(burn) {
+    let mut device = match open(burn.backend, &burn.device, burn.fault) {
         Ok(device) => device,
         Err(error) => {
             // The first check says why; the parent marks the others as blocked.
@@ -80,6 +82,42 @@ fn run(burn: &Burn, output: &mut dyn Write) -> Result<(), ServeError> {
     Ok(())
 }
 
+/// Runs a tile again and again; an error is for people.
+fn run_again(again: &Again) -> Result<Replayed, String> {
+    let Again { tile, times, seconds, fault } = again;
+    let recipe = catalogue::CHAINS.iter().find(|(name, _)| *name == tile.check).map(|(_, recipe)| *recipe);
+    let known = || catalogue::CHAINS.map(|(name, _)| format!("`{name}`")).join(", ");
+    let recipe = recipe.ok_or_else(|| format!("no tile of check `{}`: there are {}", tile.check, known()))?;
+    if let Some(refusal) = tile.refusal(recipe) {
+        return Err(refusal);
+    }
+    let planned = PlannedCheck {
+        id: CheckId::try_from(tile.check.as_str()).map_err(|error| error.to_string())?,
+        scope: Scope::Device,
+        required: false,
+        class: Class::Correctness,
+        exact: true,
+        canary: false,
+        deadline_s: 0,
+        measure_s: *seconds,
+        memory_fraction: Quantity::ZERO,
+        memory_max_bytes: Bytes(0),
+        floors: Vec::new(),
+        limits: Vec::new(),
+    };
+    let clock = MonotonicClock::start();
+    let mut device = open(tile.backend, &tile.device, *fault).map_err(|error| error.to_string())?;
+    let mut progress = |_| ();
+    let mut session = Session {
+        device: device.seen(),
+        clock: &clock,
+        planned: &planned,
+        host_available: None,
+        progress: &mut progress,
+    };
+    replay(&mut session, recipe, tile, (*times, seconds.get())).map_err(|error| error.to_string())
+}
+
 /// A device as it is, or with a fault.
 enum Driven {
     Plain(Box<dyn Device>),
@@ -102,12 +140,12 @@ impl Driven {
     }
 }
 
-fn open(burn: &Burn) -> Result<Driven, DeviceError> {
-    if burn.fault == Some(Fault::MissingDevice) {
-        return Err(DeviceError::Missing { id: burn.device.0.clone() });
+fn open(backend: Backend, id: &DeviceId, fault: Option<Fault>) -> Result<Driven, DeviceError> {
+    if fault == Some(Fault::MissingDevice) {
+        return Err(DeviceError::Missing { id: id.0.clone() });
     }
-    let device = device::open(burn.backend, &burn.device)?;
-    Ok(match burn.fault {
+    let device = device::open(backend, id)?;
+    Ok(match fault {
         Some(fault) => Driven::Drill(Faulty::new(device, fault)),
         None => Driven::Plain(device),
     })

@@ -7,10 +7,11 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::{Event, Job};
+use crate::chains::Replayed;
 
 /// How long a killed worker may take to end before it counts as unkillable.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
@@ -36,7 +37,7 @@ pub enum SuperviseError {
     #[error("handing the job to the worker")]
     Job(#[source] std::io::Error),
     /// It said nothing in time.
-    #[error("the worker was not done after {0} s: the driver hangs while it lists devices")]
+    #[error("the worker was not done after {0} s: the driver hangs")]
     TimedOut(u64),
     /// It ended without an answer.
     #[error("the worker ended without an answer: {0}")]
@@ -163,30 +164,42 @@ pub fn describe(status: Option<ExitStatus>) -> String {
 
 /// Asks a worker of its own for the devices of a backend.
 pub fn list(program: &PathBuf, job: &Job, deadline: Duration) -> Result<Vec<report::DeviceInfo>, String> {
-    ask(program, job, deadline).unwrap_or_else(|error| Err(error.to_string()))
+    ask(program, job, deadline, |event| match event {
+        Event::Listed(listed) => Some(listed),
+        _ => None,
+    })
 }
 
-type Listed = Result<Vec<report::DeviceInfo>, String>;
+/// Has a worker of its own run a tile again and again.
+pub fn replay(program: &PathBuf, job: &Job, deadline: Duration) -> Result<Box<Replayed>, String> {
+    ask(program, job, deadline, |event| match event {
+        Event::Replayed(replayed) => Some(replayed),
+        _ => None,
+    })
+}
 
-fn ask(program: &PathBuf, job: &Job, deadline: Duration) -> Result<Listed, SuperviseError> {
+/// The one answer of a worker to its job.
+fn ask<T>(
+    program: &PathBuf,
+    job: &Job,
+    deadline: Duration,
+    answer: impl Fn(Event) -> Option<Result<T, String>>,
+) -> Result<T, String> {
     let (sink, events) = channel();
-    let mut worker = Worker::start(program, job, 0, sink)?;
-    match first(&events, deadline) {
-        Ok(listed) => {
-            worker.wait(KILL_PATIENCE);
-            Ok(listed)
-        }
+    let mut worker = Worker::start(program, job, 0, sink).map_err(|error| error.to_string())?;
+    let said = match events.recv_timeout(deadline) {
+        Ok((_, Said::Event(event))) => answer(event),
+        Ok((_, Said::Closed)) | Err(RecvTimeoutError::Disconnected) => None,
         Err(RecvTimeoutError::Timeout) => {
             worker.kill();
-            Err(SuperviseError::TimedOut(deadline.as_secs()))
+            return Err(SuperviseError::TimedOut(deadline.as_secs()).to_string());
         }
-        Err(RecvTimeoutError::Disconnected) => Err(SuperviseError::Ended(describe(worker.kill()))),
-    }
-}
-
-fn first(events: &Receiver<(usize, Said)>, deadline: Duration) -> Result<Listed, RecvTimeoutError> {
-    match events.recv_timeout(deadline)? {
-        (_, Said::Event(Event::Listed(listed))) => Ok(listed),
-        _ => Err(RecvTimeoutError::Disconnected),
+    };
+    match said {
+        Some(answer) => {
+            worker.wait(KILL_PATIENCE);
+            answer
+        }
+        None => Err(SuperviseError::Ended(describe(worker.kill())).to_string()),
     }
 }

@@ -10,20 +10,20 @@ int a, b, c, d, e, f, g, h;
 int first(uint number) { return int(mix32(number * GOLDEN ^ seed())); }
 
 void steps(uint count, int m) {
-    for (uint i = 0u; i < count; ++i) {
-        a += dotPacked4x8EXT(b, m);
-        b += dotPacked4x8EXT(c, m);
-        c += dotPacked4x8EXT(d, m);
-        if (CHAINS > 4u) {
-            d += dotPacked4x8EXT(e, m);
-            e += dotPacked4x8EXT(f, m);
-            f += dotPacked4x8EXT(g, m);
-            g += dotPacked4x8EXT(h, m);
-            h += dotPacked4x8EXT(a, m);
-        } else {
-            d += dotPacked4x8EXT(a, m);
-        }
+#define STEP \
+    a += dotPacked4x8EXT(b, m); \
+    b += dotPacked4x8EXT(c, m); \
+    c += dotPacked4x8EXT(d, m); \
+    if (CHAINS > 4u) { \
+        d += dotPacked4x8EXT(e, m); \
+        e += dotPacked4x8EXT(f, m); \
+        f += dotPacked4x8EXT(g, m); \
+        g += dotPacked4x8EXT(h, m); \
+        h += dotPacked4x8EXT(a, m); \
+    } else { \
+        d += dotPacked4x8EXT(a, m); \
     }
+    STEPS(STEP, count, 8u)
 }
 
 void main() {

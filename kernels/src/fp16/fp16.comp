@@ -40,14 +40,14 @@ void steps(uint count) {
     const f16vec4 kc = ka - 0.03125hf;
     const f16vec4 kd = ka - 0.046875hf;
     for (uint block = 0u; block < count / BLOCK; ++block) {
-        for (uint i = 0u; i < BLOCK / 2u; ++i) {
-            STEP(a, a0, ka)
-            if (CHAINS > 4u) { STEP(b, b0, kb) }
-            if (CHAINS > 8u) { STEP(c, c0, kc) STEP(d, d0, kd) }
-            STEP(a0, a, ka)
-            if (CHAINS > 4u) { STEP(b0, b, kb) }
-            if (CHAINS > 8u) { STEP(c0, c, kc) STEP(d0, d, kd) }
-        }
+#define TWO_STEPS \
+        STEP(a, a0, ka) \
+        if (CHAINS > 4u) { STEP(b, b0, kb) } \
+        if (CHAINS > 8u) { STEP(c, c0, kc) STEP(d, d0, kd) } \
+        STEP(a0, a, ka) \
+        if (CHAINS > 4u) { STEP(b0, b, kb) } \
+        if (CHAINS > 8u) { STEP(c0, c, kc) STEP(d0, d, kd) }
+        [[unroll]] for (uint i = 0u; i < BLOCK / 2u; ++i) { TWO_STEPS }
         hash = look(hash, a);
         if (CHAINS > 4u) { hash = look(hash, b); }
         if (CHAINS > 8u) { hash = look(look(hash, c), d); }

@@ -18,20 +18,15 @@ uvec4 a, b, c, d, e, f, g, h;
 // Whole blocks. The multiplier is no constant, so that no compiler can make two steps one.
 void steps(uint count, uint multiplier, uint increment) {
     for (uint block = 0u; block < count / BLOCK; ++block) {
-        for (uint i = 0u; i < BLOCK; ++i) {
-            a = a * multiplier + increment;
-            if (CHAINS > 4u) { b = b * multiplier + increment; }
-            if (CHAINS > 8u) {
-                c = c * multiplier + increment;
-                d = d * multiplier + increment;
-            }
-            if (CHAINS > 16u) {
-                e = e * multiplier + increment;
-                f = f * multiplier + increment;
-                g = g * multiplier + increment;
-                h = h * multiplier + increment;
-            }
+#define STEP \
+        a = a * multiplier + increment; \
+        if (CHAINS > 4u) { b = b * multiplier + increment; } \
+        if (CHAINS > 8u) { c = c * multiplier + increment; d = d * multiplier + increment; } \
+        if (CHAINS > 16u) { \
+            e = e * multiplier + increment; f = f * multiplier + increment; \
+            g = g * multiplier + increment; h = h * multiplier + increment; \
         }
+        [[unroll]] for (uint i = 0u; i < BLOCK; ++i) { STEP }
         a ^= a >> 15; b ^= b >> 15; c ^= c >> 15; d ^= d >> 15;
         e ^= e >> 15; f ^= f >> 15; g ^= g >> 15; h ^= h >> 15;
     }

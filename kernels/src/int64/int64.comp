@@ -30,14 +30,11 @@ u64vec4 a, b, c, d;
 // Whole blocks. The multiplier is no constant, so that no compiler can make two steps one.
 void steps(uint count, uint64_t multiplier, uint64_t increment) {
     for (uint block = 0u; block < count / BLOCK; ++block) {
-        for (uint i = 0u; i < BLOCK; ++i) {
-            a = a * multiplier + increment;
-            if (CHAINS > 4u) { b = b * multiplier + increment; }
-            if (CHAINS > 8u) {
-                c = c * multiplier + increment;
-                d = d * multiplier + increment;
-            }
-        }
+#define STEP \
+        a = a * multiplier + increment; \
+        if (CHAINS > 4u) { b = b * multiplier + increment; } \
+        if (CHAINS > 8u) { c = c * multiplier + increment; d = d * multiplier + increment; }
+        [[unroll]] for (uint i = 0u; i < BLOCK; ++i) { STEP }
         a ^= a >> 31; b ^= b >> 31; c ^= c >> 31; d ^= d >> 31;
     }
 }

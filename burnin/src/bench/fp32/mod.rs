@@ -14,7 +14,7 @@ use crate::session::Session;
 /// The check.
 pub const RECIPE: Recipe = Recipe {
     kernel: &KERNEL,
-    by_unit: None,
+    by_unit: Some(&kernels::units::FP32),
     metric: "fp32",
     unit: Unit::FlopPerS,
     canonical: CANONICAL,

@@ -1,6 +1,6 @@
 //! Chain kernels: a row each, made from the recipe of the check.
 
-use kernels::chain::{Expected, Work};
+use kernels::chain::{Shape, Work};
 use kernels::{Feature, Kernel, SelfFault, WORKGROUP_SIZE};
 use report::Mismatches;
 
@@ -8,7 +8,7 @@ use super::{Checker, Rounds, Touch, unlike};
 use crate::calibrate::anatomy::{Anatomy, Dissect, Region, lanes};
 use crate::calibrate::class::Class;
 use crate::calibrate::draw::Draw;
-use crate::chains::{Chains, Expect, Recipe};
+use crate::chains::{Chains, Oracle, Recipe};
 use crate::device::{DeviceError, Dispatch};
 use crate::mismatches::merge;
 use crate::session::Session;
@@ -24,9 +24,14 @@ pub struct Chain {
 }
 
 /// Every chain kernel.
-pub static ALL: [Chain; 2] = [
+pub static ALL: [Chain; 7] = [
     Chain { recipe: &stress::digest::RECIPE, bijective: true },
     Chain { recipe: &bench::fp32::RECIPE, bijective: false },
+    Chain { recipe: &bench::fp16::RECIPE, bijective: false },
+    Chain { recipe: &bench::fp64::RECIPE, bijective: false },
+    Chain { recipe: &bench::int32::RECIPE, bijective: true },
+    Chain { recipe: &bench::int64::RECIPE, bijective: true },
+    Chain { recipe: &bench::dot::RECIPE, bijective: false },
 ];
 
 /// Work of a round: each class of workgroups once, chains as short as they may be. What comes before a word is stored does
@@ -56,9 +61,9 @@ impl Checker for Chain {
 
     fn prepare(&self, session: &mut Session<'_>) -> Result<Box<dyn Rounds>, DeviceError> {
         let chains = Chains::allocate(session, self.recipe.kernel)?;
-        let answers = chains.run(session, &self.recipe.canonical, SelfFault::None, 1)?;
-        let (expect, _) = (self.recipe.expect)(&answers);
-        Ok(Box::new(Ready { recipe: self.recipe, chains, expect }))
+        let answers = chains.run(session, (&self.recipe.canonical, Shape::BASE), SelfFault::None, 1)?;
+        let (oracle, _) = (self.recipe.oracle)(&answers);
+        Ok(Box::new(Ready { recipe: self.recipe, chains, oracle }))
     }
 }
 
@@ -72,7 +77,7 @@ fn dissect(dispatch: &Dispatch<'_>) -> Anatomy {
             Region { buffer: 1, words: groups, before: true, after: true },
         ],
         // The seed; and the steps, though not so many more that it would take long.
-        params: vec![(0, u32::MAX), (1, 0x7e)],
+        params: vec![(2, u32::MAX), (3, 0x7e)],
         stale: others.map(|kernel| (kernel, dispatch.params[0])).collect(),
         hook: true,
     }
@@ -82,7 +87,7 @@ fn dissect(dispatch: &Dispatch<'_>) -> Anatomy {
 struct Ready {
     recipe: &'static Recipe,
     chains: Chains,
-    expect: Expect,
+    oracle: Oracle,
 }
 
 impl Ready {
@@ -91,11 +96,16 @@ impl Ready {
         session: &mut Session<'_>,
         work: &Work,
         fault: SelfFault,
-        expected: &Expected,
+        golden: Touch<'_>,
     ) -> Result<Mismatches, DeviceError> {
-        let answers = self.chains.run(session, work, fault, 1)?;
+        let answers = self.chains.run(session, (work, Shape::BASE), fault, 1)?;
+        let mut expected = match self.oracle {
+            Oracle::Reference(expected) => expected(work, 0),
+            Oracle::Agreement(agreed) => agreed(work, &answers.lanes),
+        };
+        golden(expected.words_mut());
         let mut found = Mismatches::default();
-        answers.compare(expected, 0, &mut found);
+        answers.compare(&expected, 0, &mut found);
         Ok(found)
     }
 }
@@ -108,9 +118,7 @@ impl Rounds for Ready {
         seed: u32,
     ) -> Result<Mismatches, DeviceError> {
         let work = Work { seed, ..WORK };
-        let mut expected = (self.expect)(&work);
-        golden(expected.words_mut());
-        self.compare(session, &work, SelfFault::None, &expected)
+        self.compare(session, &work, SelfFault::None, golden)
     }
 
     fn canary(&mut self, session: &mut Session<'_>, seed: u32) -> Result<Mismatches, DeviceError> {
@@ -120,7 +128,7 @@ impl Rounds for Ready {
             let work = Work { seed: draw.word(), workgroups: WORK.workgroups, ..self.recipe.canary };
             let (workgroup, lane) = (draw.word() % work.workgroups, draw.lane());
             let fault = SelfFault::Flip { workgroup, lane, mask };
-            let seen = self.compare(session, &work, fault, &(self.expect)(&work))?;
+            let seen = self.compare(session, &work, fault, &mut |_| ())?;
             let planted_at = u64::from(workgroup * WORKGROUP_SIZE + lane) * 4;
             let found_at = seen.first.first().map_or(u64::MAX, |mismatch| mismatch.byte_address);
             if (seen.count, found_at) != (1, planted_at) {
@@ -135,8 +143,8 @@ impl Rounds for Ready {
         let mut work = self.recipe.window;
         loop {
             // Twice: the first may hold the compilation.
-            self.chains.run(session, &work, SelfFault::None, 1)?;
-            let elapsed = self.chains.run(session, &work, SelfFault::None, 1)?.elapsed;
+            self.chains.run(session, (&work, Shape::BASE), SelfFault::None, 1)?;
+            let elapsed = self.chains.run(session, (&work, Shape::BASE), SelfFault::None, 1)?.elapsed;
             let seconds = elapsed.device.unwrap_or(elapsed.host).as_secs_f64();
             if seconds > LONG_ENOUGH_S || work.workgroups >= crate::chains::WORKGROUPS_MAX {
                 #[expect(clippy::cast_precision_loss, reason = "a rate to a few digits")]

@@ -13,7 +13,7 @@ use crate::session::Session;
 /// The check.
 pub const RECIPE: Recipe = Recipe {
     kernel: &KERNEL,
-    by_unit: None,
+    by_unit: Some(&kernels::units::DIGEST),
     metric: "int32",
     unit: Unit::OpsPerS,
     canonical: Work { seed: 0x0a55_a700, steps: 256, workgroups: 1024 },
