@@ -38,7 +38,7 @@ pub fn hooked(params: &kernels::Params, workgroup: u32, lane: u32, mask: u32) ->
     let work = kernels::chain::Work { seed: 0, steps: 0, workgroups: 0 };
     let fault = work.params(SelfFault::Flip { workgroup, lane, mask });
     let mut hooked = *params;
-    hooked[2..6].copy_from_slice(&fault[2..6]);
+    hooked[4..8].copy_from_slice(&fault[4..8]);
     hooked
 }
 

@@ -67,6 +67,11 @@ macro_rules! checkers {
 checkers! {
     digest_sees_what_it_claims: "digest",
     fp32_sees_what_it_claims: "fp32",
+    fp16_sees_what_it_claims: "fp16",
+    fp64_sees_what_it_claims: "fp64",
+    int32_sees_what_it_claims: "int32",
+    int64_sees_what_it_claims: "int64",
+    dot_sees_what_it_claims: "dot",
     memory_own_address_sees_what_it_claims: "memory-own-address",
     memory_moving_inversions_sees_what_it_claims: "memory-moving-inversions",
     stream_read_sees_what_it_claims: "stream-read",
