@@ -134,6 +134,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<report::plan::PlanError>()
             || cause.is::<NoReport>()
+            || cause.is::<replay::NoTile>()
             || matches!(cause.downcast_ref(), Some(JournalError::Folder { .. } | JournalError::Exists { .. }))
     })
 }
@@ -184,8 +185,12 @@ fn act(verb: Verb) -> Result<ExitCode> {
             show(&report, json)
         }
         Verb::Replay(again) => {
-            let replayed = again.run(&this_program()?).map_err(|message| anyhow::anyhow!(message))?;
-            print(&if again.json { serde_json::to_string_pretty(&replayed)? } else { replay::text(&replayed) })?;
+            let replayed = again.run(&this_program()?)?;
+            print(&if again.json {
+                serde_json::to_string_pretty(&replayed)?
+            } else {
+                replay::text(&replayed)
+            })?;
             let right = replayed.wrong_words == 0 && replayed.wrong_words_elsewhere == 0;
             Ok(code(if right { Verdict::Healthy } else { Verdict::Faulty }))
         }

@@ -44,9 +44,11 @@ fn golden(name: &str, found: &str) {
 
 #[test]
 fn the_help_is_as_it_was_looked_at() {
-    for (name, arguments) in
-        [("burnin-help.txt", &["--help"][..]), ("burnin-run-help.txt", &["run", "--help"])]
-    {
+    for (name, arguments) in [
+        ("burnin-help.txt", &["--help"][..]),
+        ("burnin-run-help.txt", &["run", "--help"]),
+        ("burnin-replay-help.txt", &["replay", "--help"]),
+    ] {
         // The width of a terminal must not matter.
         let ended = ends(burnin(arguments).env("COLUMNS", "100"));
         assert_eq!((ended.code(), ended.stderr.as_str()), (Some(0), ""));
@@ -260,4 +262,50 @@ fn a_list_without_a_driver_is_an_answer_or_an_error_and_never_a_device() {
     let ended = ends(&mut with_driver(Path::new("/nonexistent/icd.json"), &["list", "--json"]));
     assert_eq!((ended.code(), ended.text().as_str()), (Some(4), ""), "{}", ended.stderr);
     assert!(ended.stderr.starts_with("error: listing vulkan devices: "), "{}", ended.stderr);
+}
+
+/// A tile of the reference device.
+fn replay(more: &[&str]) -> Ended {
+    let tile =
+        "replay --backend cpu --device cpu-0 --check digest --seed 5 --workgroup 3 --steps 64 --workgroups 4";
+    ends(burnin(&tile.split(' ').collect::<Vec<_>>()).args(more))
+}
+
+#[test]
+fn a_tile_is_run_again_and_counted() {
+    let ended = replay(&["--times", "9"]);
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let text = ended.text();
+    assert!(text.starts_with("digest on cpu-0: workgroup 3 was wrong in 0 of 9 dispatches"), "{text}");
+
+    let ended = replay(&["--times", "9", "--plant", "stuck-lane", "--json"]);
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    let found: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    // The canonical dispatch and two of the tile come before the fault.
+    assert_eq!((&found["dispatches"], &found["tile"]["seed"]), (&9.into(), &5.into()));
+    let wrong =
+        found["wrong_dispatches"].as_u64().unwrap() + found["wrong_words_elsewhere"].as_u64().unwrap();
+    assert!(wrong >= 7, "{found}");
+}
+
+#[test]
+fn a_tile_that_is_none_is_wrong_usage() {
+    for (more, word) in [
+        (&["--workgroup", "4"][..], "not one of 4"),
+        (&["--check", "stream"], "`fp32`"),
+        (&["--invocations", "100"], "shape"),
+    ] {
+        let mut arguments =
+            vec!["replay", "--backend", "cpu", "--device", "cpu-0", "--seed", "5", "--steps", "64"];
+        arguments.extend(["--workgroups", "4"]);
+        if !more.contains(&"--check") {
+            arguments.extend(["--check", "digest"]);
+        }
+        if !more.contains(&"--workgroup") {
+            arguments.extend(["--workgroup", "3"]);
+        }
+        let ended = ends(burnin(&arguments).args(more));
+        assert_eq!(ended.code(), Some(2), "{more:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    }
 }

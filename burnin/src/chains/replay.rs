@@ -120,8 +120,7 @@ pub fn replay(
         let answers = chains.run(session, (&work, shape), SelfFault::None, 1)?;
         let expected = expectations.of(&work, shape.chains, &answers.lanes);
         let pass = u32::try_from(dispatches).unwrap_or(u32::MAX);
-        let tile_wrong =
-            answers.compare_some(expected, tile.workgroup..tile.workgroup + 1, pass, &mut wrong);
+        let tile_wrong = answers.compare_some(expected, tile.workgroup..tile.workgroup + 1, pass, &mut wrong);
         wrong_dispatches += tile_wrong.len() as u64;
         answers.compare_some(expected, 0..tile.workgroup, pass, &mut other);
         answers.compare_some(expected, tile.workgroup + 1..work.workgroups, pass, &mut other);

@@ -10,6 +10,7 @@ mod subject;
 mod buffers;
 mod kernels_agree;
 mod chains_agree;
+mod checks;
 mod time;
 mod errors;
 

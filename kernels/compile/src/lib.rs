@@ -204,8 +204,8 @@ mod tests {
         let path = copy.path().join("src/digest/digest.comp");
         let changed = std::fs::read_to_string(&path).unwrap().replace("0x6a09e667u", "0x6a09e668u");
         std::fs::write(&path, changed).unwrap();
-        let expected =
-            ["digest-stand-in.spv", "digest-units.spv", "digest.spv", "manifest.json"].map(|file| format!("spirv/{file}"));
+        let expected = ["digest-stand-in.spv", "digest-units.spv", "digest.spv", "manifest.json"]
+            .map(|file| format!("spirv/{file}"));
         assert_eq!(drift(copy.path()).unwrap(), expected);
     }
 
