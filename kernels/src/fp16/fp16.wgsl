@@ -14,7 +14,7 @@ fn first(number: u32) -> f16 {
 
 // Two values as their bits. A device may flush what is below the least normal number, so that counts as zero.
 fn bits2(v: vec2<f16>) -> u32 {
-    var bits = bitcast<u32>(v);
+    var bits = pack2x16float(vec2<f32>(v));
     if (bits & 0x00007c00u) == 0u { bits &= 0xffff0000u; }
     if (bits & 0x7c000000u) == 0u { bits &= 0x0000ffffu; }
     return bits;
@@ -62,7 +62,7 @@ fn main(@builtin(global_invocation_id) place: vec3<u32>) {
         x[n + 4u] = vec4<f16>(0.0h);
     }
     steps(half);
-    let faulty = bitcast<vec2<f16>>(planted(place, bitcast<u32>(x[0].xy)));
+    let faulty = vec2<f16>(unpack2x16float(planted(place, pack2x16float(vec2<f32>(x[0].xy)))));
     x[0] = vec4<f16>(faulty.x, faulty.y, x[0].z, x[0].w);
     steps(half);
     finish(place, hash);
