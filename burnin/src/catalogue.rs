@@ -4,7 +4,7 @@ use kernels::Feature;
 use report::judge::ReasonCode;
 use report::{CheckResult, Outcome};
 
-use crate::chains::Recipe;
+use crate::chains::{Recipe, Tile};
 use crate::device::{DeviceError, offers};
 use crate::session::Session;
 use crate::{bench, stress};
@@ -53,6 +53,15 @@ pub const CHAINS: [(&str, &Recipe); 8] = [
     ("dot", &bench::dot::RECIPE),
     ("transcendental", &bench::transcendental::RECIPE),
 ];
+
+/// The recipe of a tile's check, if the tile can be run; else what is wrong with it, for people.
+pub fn recipe(tile: &Tile) -> Result<&'static Recipe, String> {
+    let Some((_, recipe)) = CHAINS.into_iter().find(|(name, _)| *name == tile.check) else {
+        let known = CHAINS.map(|(name, _)| format!("`{name}`")).join(", ");
+        return Err(format!("check `{}` has no tiles to run again: those that do are {known}", tile.check));
+    };
+    tile.refusal(recipe).map_or(Ok(recipe), Err)
+}
 
 /// The check of that name.
 pub fn find(name: &str) -> Option<&'static Check> {

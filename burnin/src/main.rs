@@ -148,6 +148,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.is::<NoReport>()
             || bench_verb::is_usage(cause)
             || cause.is::<verb_calibrate::Usage>()
+            || cause.is::<replay::NoTile>()
             || matches!(cause.downcast_ref(), Some(JournalError::Folder { .. } | JournalError::Exists { .. }))
     })
 }
@@ -200,7 +201,7 @@ fn act(verb: Verb) -> Result<ExitCode> {
         }
         Verb::Calibrate(arguments) => verb_calibrate::calibrate(&arguments),
         Verb::Replay(again) => {
-            let replayed = again.run(&this_program()?).map_err(|message| anyhow::anyhow!(message))?;
+            let replayed = again.run(&this_program()?)?;
             print(&if again.json {
                 serde_json::to_string_pretty(&replayed)?
             } else {

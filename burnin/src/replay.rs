@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use burnin::chains::{Replayed, Tile};
 use burnin::device::faulty::Fault;
 use burnin::worker::{Again, Job, supervise};
@@ -55,12 +56,17 @@ pub(crate) struct Replay {
     pub(crate) json: bool,
 }
 
+/// There is no such tile.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NoTile(String);
+
 /// Time for opening the device, for the first dispatches and for a last one that hangs.
 const MARGIN: Duration = Duration::from_secs(60);
 
 impl Replay {
     /// Runs it in a worker of its own.
-    pub(crate) fn run(&self, program: &PathBuf) -> Result<Replayed, String> {
+    pub(crate) fn run(&self, program: &PathBuf) -> anyhow::Result<Replayed> {
         let tile = Tile {
             backend: self.backend.into(),
             device: DeviceId(self.device.clone()),
@@ -72,10 +78,12 @@ impl Replay {
             chains: self.chains,
             invocations: self.invocations,
         };
+        burnin::catalogue::recipe(&tile).map_err(NoTile)?;
         let seconds = Quantity::new(self.seconds.into()).unwrap_or_default();
         let job = Job::Replay(Again { tile, times: self.times.max(1), seconds, fault: self.plant });
         let deadline = Duration::from_secs(self.seconds.into()) + MARGIN;
-        supervise::replay(program, &job, deadline).map(|replayed| *replayed)
+        let replayed = supervise::replay(program, &job, deadline).map_err(|message| anyhow::anyhow!(message));
+        Ok(*replayed.context("running a tile again")?)
     }
 }
 

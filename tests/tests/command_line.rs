@@ -48,6 +48,7 @@ fn the_help_is_as_it_was_looked_at() {
         ("burnin-help.txt", &["--help"][..]),
         ("burnin-run-help.txt", &["run", "--help"]),
         ("burnin-bench-help.txt", &["bench", "--help"]),
+        ("burnin-replay-help.txt", &["replay", "--help"]),
     ] {
         // The width of a terminal must not matter.
         let ended = ends(burnin(arguments).env("COLUMNS", "100"));
@@ -284,4 +285,50 @@ fn a_bench_gives_figures_that_can_be_compared_and_none_with_a_good_word_when_an_
         assert!(drill.text().contains(part), "{}", drill.text());
     }
     assert!(drill.text().lines().all(|line| line.chars().count() <= 80), "{}", drill.text());
+}
+
+/// A tile of the reference device.
+fn replay(more: &[&str]) -> Ended {
+    let tile =
+        "replay --backend cpu --device cpu-0 --check digest --seed 5 --workgroup 3 --steps 64 --workgroups 4";
+    ends(burnin(&tile.split(' ').collect::<Vec<_>>()).args(more))
+}
+
+#[test]
+fn a_tile_is_run_again_and_counted() {
+    let ended = replay(&["--times", "9"]);
+    assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+    let text = ended.text();
+    assert!(text.starts_with("digest on cpu-0: workgroup 3 was wrong in 0 of 9 dispatches"), "{text}");
+
+    let ended = replay(&["--times", "9", "--plant", "stuck-lane", "--json"]);
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    let found: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    // The canonical dispatch and two of the tile come before the fault.
+    assert_eq!((&found["dispatches"], &found["tile"]["seed"]), (&9.into(), &5.into()));
+    let wrong =
+        found["wrong_dispatches"].as_u64().unwrap() + found["wrong_words_elsewhere"].as_u64().unwrap();
+    assert!(wrong >= 7, "{found}");
+}
+
+#[test]
+fn a_tile_that_is_none_is_wrong_usage() {
+    for (more, word) in [
+        (&["--workgroup", "4"][..], "not one of 4"),
+        (&["--check", "stream"], "`fp32`"),
+        (&["--invocations", "100"], "shape"),
+    ] {
+        let mut arguments =
+            vec!["replay", "--backend", "cpu", "--device", "cpu-0", "--seed", "5", "--steps", "64"];
+        arguments.extend(["--workgroups", "4"]);
+        if !more.contains(&"--check") {
+            arguments.extend(["--check", "digest"]);
+        }
+        if !more.contains(&"--workgroup") {
+            arguments.extend(["--workgroup", "3"]);
+        }
+        let ended = ends(burnin(&arguments).args(more));
+        assert_eq!(ended.code(), Some(2), "{more:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains(word), "{}", ended.stderr);
+    }
 }

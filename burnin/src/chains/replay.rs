@@ -50,7 +50,8 @@ impl Tile {
     pub fn refusal(&self, recipe: &Recipe) -> Option<String> {
         let (work, shape) = self.work(recipe);
         let tried = recipe.tried.contains(&shape.chains) || [0, recipe.chains].contains(&shape.chains);
-        let even = [64, 128].contains(&shape.invocations) && work.workgroups % (shape.invocations / 64) == 0;
+        let even =
+            [64, 128].contains(&shape.invocations) && work.workgroups.is_multiple_of(shape.invocations / 64);
         if work.workgroups == 0 || work.workgroups > super::WORKGROUPS_MAX {
             Some(format!("a dispatch has 1 to {} workgroups", super::WORKGROUPS_MAX))
         } else if self.workgroup >= work.workgroups {

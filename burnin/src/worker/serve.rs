@@ -85,12 +85,7 @@ fn run(burn: &Burn, output: &mut dyn Write) -> Result<(), ServeError> {
 /// Runs a tile again and again; an error is for people.
 fn run_again(again: &Again) -> Result<Replayed, String> {
     let Again { tile, times, seconds, fault } = again;
-    let recipe = catalogue::CHAINS.iter().find(|(name, _)| *name == tile.check).map(|(_, recipe)| *recipe);
-    let known = || catalogue::CHAINS.map(|(name, _)| format!("`{name}`")).join(", ");
-    let recipe = recipe.ok_or_else(|| format!("no tile of check `{}`: there are {}", tile.check, known()))?;
-    if let Some(refusal) = tile.refusal(recipe) {
-        return Err(refusal);
-    }
+    let recipe = catalogue::recipe(tile)?;
     let planned = PlannedCheck {
         id: CheckId::try_from(tile.check.as_str()).map_err(|error| error.to_string())?,
         scope: Scope::Device,

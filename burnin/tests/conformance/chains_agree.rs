@@ -126,6 +126,29 @@ pub(crate) fn every_floating_point_chain_rounds_one_way_throughout<D: Device>(de
     }
 }
 
+/// Where the device cannot tell its units, a stand-in for them.
+#[test]
+fn the_stand_ins_for_compute_units_equal_their_references_on_vulkan() {
+    use crate::subject::{Subject, ValidatedVulkan};
+    let mut device = ValidatedVulkan::open();
+    let work = Work { seed: 1, steps: 64, workgroups: 40 };
+    for shape in [Shape::BASE, Shape { invocations: 128, chains: 0 }] {
+        let of = |kernel| {
+            let mut run = run(kernel, work, shape, SelfFault::None);
+            run.buffers.push(vec![0; work.workgroups as usize * kernels::units::WORDS]);
+            run
+        };
+        of(&kernels::units::DIGEST_STAND_IN).agrees(&mut device);
+        let fp32 = of(&kernels::units::FP32_STAND_IN);
+        let (found, expected) = (fp32.found(&mut device), fp32.expected());
+        // Its rounding is the device's own.
+        assert_eq!(found[2], expected[2]);
+        let plain = run(&fp32::KERNEL, work, shape, SelfFault::None).found(&mut device);
+        assert_eq!(found[..2], plain[..2]);
+    }
+    ValidatedVulkan::close(device);
+}
+
 pub(crate) fn transcendental_functions_are_within_their_bounds_and_agree_with_themselves<D: Device>(
     device: &mut Option<D>,
 ) {

@@ -12,6 +12,7 @@ mod kernels_agree;
 mod chains_agree;
 mod matrices;
 mod memory_sweeps;
+mod checks;
 mod time;
 mod errors;
 

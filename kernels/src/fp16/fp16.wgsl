@@ -14,7 +14,7 @@ fn first(number: u32) -> f16 {
 
 // Two values as their bits. A device may flush what is below the least normal number, so that counts as zero.
 fn bits2(v: vec2<f16>) -> u32 {
-    var bits = bitcast<u32>(v);
+    var bits = pack2x16float(vec2<f32>(v));
     if (bits & 0x00007c00u) == 0u { bits &= 0xffff0000u; }
     if (bits & 0x7c000000u) == 0u { bits &= 0x0000ffffu; }
     return bits;
@@ -24,8 +24,8 @@ fn bits2(v: vec2<f16>) -> u32 {
 fn look(v: vec4<f16>) { hash = (hash * GOLDEN + bits2(v.xy)) * GOLDEN + bits2(v.zw); }
 
 // x' = k - x * x + 0.296875 * (the x before): two multiply-adds.
-fn step(new: vec4<f16>, old: vec4<f16>, k: vec4<f16>) -> vec4<f16> {
-    return fma(-new, new, fma(vec4<f16>(0.296875h), old, k));
+fn next(now: vec4<f16>, before: vec4<f16>, k: vec4<f16>) -> vec4<f16> {
+    return fma(-now, now, fma(vec4<f16>(0.296875h), before, k));
 }
 
 fn steps(count: u32) {
@@ -37,12 +37,12 @@ fn steps(count: u32) {
     var a0 = x[4]; var b0 = x[5]; var c0 = x[6]; var d0 = x[7];
     for (var block = 0u; block < count / BLOCK; block++) {
         for (var i = 0u; i < BLOCK / 2u; i++) {
-            a0 = step(a, a0, ka);
-            if used() > 4u { b0 = step(b, b0, kb); }
-            if used() > 8u { c0 = step(c, c0, kc); d0 = step(d, d0, kd); }
-            a = step(a0, a, ka);
-            if used() > 4u { b = step(b0, b, kb); }
-            if used() > 8u { c = step(c0, c, kc); d = step(d0, d, kd); }
+            a0 = next(a, a0, ka);
+            if used() > 4u { b0 = next(b, b0, kb); }
+            if used() > 8u { c0 = next(c, c0, kc); d0 = next(d, d0, kd); }
+            a = next(a0, a, ka);
+            if used() > 4u { b = next(b0, b, kb); }
+            if used() > 8u { c = next(c0, c, kc); d = next(d0, d, kd); }
         }
         look(a);
         if used() > 4u { look(b); }
@@ -62,7 +62,7 @@ fn main(@builtin(global_invocation_id) place: vec3<u32>) {
         x[n + 4u] = vec4<f16>(0.0h);
     }
     steps(half);
-    let faulty = bitcast<vec2<f16>>(planted(place, bitcast<u32>(x[0].xy)));
+    let faulty = vec2<f16>(unpack2x16float(planted(place, pack2x16float(vec2<f32>(x[0].xy)))));
     x[0] = vec4<f16>(faulty.x, faulty.y, x[0].z, x[0].w);
     steps(half);
     finish(place, hash);

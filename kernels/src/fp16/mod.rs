@@ -118,6 +118,7 @@ mod tests {
     fn no_value_of_the_map_tells_a_sum_through_fp32_from_one_rounded_once() {
         let halves = || (0..=u16::MAX).map(half::value).filter(|x| x.abs() <= 2.0);
         let same = |product: f64, c: f64| {
+            #[expect(clippy::cast_possible_truncation, reason = "the rounding that is tried; both are exact")]
             let through = f64::from(product as f32 + c as f32);
             half::rounded(through).to_bits() == half::rounded(product + c).to_bits()
         };

@@ -52,7 +52,7 @@ impl Chains {
         #[expect(clippy::cast_precision_loss, reason = "below 16, exact")]
         let constants: [f64; CHAINS as usize] = std::array::from_fn(|n| 359.0 / 256.0 - n as f64 / 256.0);
         for _ in 0..BLOCK {
-            for ((new, old), k) in self.new.iter_mut().zip(&mut self.old).zip(constants) {
+            for ((new, old), k) in self.new[..self.used].iter_mut().zip(&mut self.old).zip(constants) {
                 let rest = multiply_add(19.0 / 64.0, *old, k, rounding);
                 *old = *new;
                 *new = multiply_add(-*new, *new, rest, rounding);

@@ -27,8 +27,8 @@ fn steps(count: u32) {
 }
 
 fn fold1(hash: u32, v: f64) -> u32 {
-    let bits = bitcast<vec2<u32>>(v);
-    return fold(fold(hash, bits.x), bits.y);
+    let bits = bitcast<u64>(v);
+    return fold(fold(hash, u32(bits & 0xfffffffflu)), u32(bits >> 32u));
 }
 
 @compute @workgroup_size(invocations)
@@ -39,8 +39,9 @@ fn main(@builtin(global_invocation_id) place: vec3<u32>) {
         chains[n] = vec4<f64>(first(number), first(number + 1u), first(number + 2u), first(number + 3u));
     }
     steps(half);
-    let bits = bitcast<vec2<u32>>(chains[0].x);
-    chains[0].x = bitcast<f64>(vec2<u32>(planted(place, bits.x), bits.y));
+    let bits = bitcast<u64>(chains[0].x);
+    let low = u64(planted(place, u32(bits & 0xfffffffflu)));
+    chains[0].x = bitcast<f64>((bits & 0xffffffff00000000lu) | low);
     steps(half);
 
     var hash = 0u;

@@ -15,7 +15,8 @@ pub const KERNEL: Kernel = Kernel {
     name: "fp64",
     bindings: 2,
     table: false,
-    needs: &[Feature::Float64],
+    // The second for its bits.
+    needs: &[Feature::Float64, Feature::Int64],
     specialized: 2,
     spirv: include_bytes!("../../spirv/fp64.spv"),
     wgsl: Some(concat!(include_str!("../chain.wgsl"), include_str!("fp64.wgsl"))),

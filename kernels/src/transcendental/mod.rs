@@ -172,6 +172,7 @@ mod tests {
     use super::*;
     use crate::SelfFault;
     use crate::chain::Shape;
+    use crate::mix::{mix32, stamp};
 
     fn run(work: Work, function: u32, fault: SelfFault) -> Vec<u32> {
         let (mut lanes, mut groups) = (vec![0; work.lanes()], vec![0; work.groups()]);
@@ -194,16 +195,15 @@ mod tests {
             let mut lanes = run(sampled.work(), function.number(), SelfFault::None);
             assert_eq!(sampled.beyond(&lanes), [], "{function:?}");
             // An error of 2^-9 of the value is beyond every bound: of a sine or logarithm near 1, that is.
-            let at = (0..lanes.len()).find(|at| {
-                let found = unstamped(3, *at as u32 / 64, lanes[*at]);
-                (0.5..2.0).contains(&f32::from_bits(found & 0x7fff_ffff))
+            let near_1 = (0u32..).zip(&lanes).find_map(|(at, word)| {
+                let found = unstamped(3, at / 64, *word);
+                (0.5..2.0).contains(&f32::from_bits(found).abs()).then_some((at, found))
             });
-            let at = at.unwrap();
-            let stamp = crate::mix::stamp(3, at as u32 / 64);
-            lanes[at] = crate::mix::mix32(unstamped(3, at as u32 / 64, lanes[at]) ^ (1 << 14) ^ stamp);
+            let (at, found) = near_1.unwrap();
+            lanes[at as usize] = mix32((found ^ 1 << 14) ^ stamp(3, at / 64));
             let beyond = sampled.beyond(&lanes);
             assert_eq!(beyond.len(), 1, "{function:?}");
-            assert_eq!(beyond[0].place, (at as u32 / 64, at as u32 % 64));
+            assert_eq!(beyond[0].place, (at / 64, at % 64));
         }
     }
 

@@ -18,7 +18,7 @@ pub const RECIPE: Recipe = Recipe {
     metric: "fp16",
     unit: Unit::FlopPerS,
     canonical: CANONICAL,
-    window: Work { seed: 0x0a55_a714, steps: 1024, workgroups: 64 },
+    window: Work { seed: 0x0a55_a714, steps: 512, workgroups: 64 },
     canary: Work { seed: 0x0a55_a724, steps: 256, workgroups: 32 },
     // High bits of the mantissa of the first chain, of the second, and of both, which are carried for certain (a test holds
     // them to it).
