@@ -23,6 +23,7 @@ pub mod mismatches;
 pub mod chains;
 pub mod catalogue;
 pub mod worker;
+pub mod telemetry;
 pub mod crew;
 pub mod journal;
 pub mod progress;

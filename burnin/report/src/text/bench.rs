@@ -6,7 +6,7 @@ use super::table::{Align, Column, table};
 use crate::bench::{Bench, Change, Comparison, Figure, Rate, Row, Tendency};
 use crate::latency::show;
 use crate::telemetry::Range;
-use crate::{DeviceInfo, DeviceKind, Latency, Outcome, Telemetry};
+use crate::{DeviceInfo, DeviceKind, Latency, Origin, Outcome, Telemetry};
 
 /// How it is shown.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +56,10 @@ fn head(out: &mut String, bench: &Bench, style: Style) {
         0,
         &format!("BENCH: {devices}, {figures} figure{}, {trust}{ended}", s(figures)),
     );
+    if let Origin::Planted(kind) = &bench.origin {
+        let text = format!("fault `{}` was planted on purpose", clip(kind, 40));
+        wrap_to(style.columns, out, "  drill  ", 9, &text);
+    }
     for note in &bench.notes {
         wrap_to(style.columns, out, "  note   ", 9, &clip(note, 300));
     }
