@@ -1,17 +1,20 @@
-//! What the host does beside the devices: expected answers, digests, reading and judging a report.
+//! What the host does beside the devices: references, expected answers, digests, writing, reading and judging a report,
+//! comparing benches, and the way of a submission.
 //!
 //! `cargo bench -p benches --bench host`
 
 use std::hint::black_box;
 use std::time::Duration;
 
+use burnin::device::{self, Device, Dispatch};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::fp32::Rounding;
-use kernels::{digest, fp32, mix, stream};
-use report::judge::{judge_bytes, summarize};
+use kernels::{SelfFault, digest, fp32, mix, pattern, stream};
+use report::bench::{Bench, compare};
+use report::judge::{judge, judge_bytes, summarize};
 use report::{
-    Canary, CheckResult, Coverage, Measurement, Mismatches, NodeFacts, Origin, Outcome, Plan, Planned,
-    Quantity, Report, SCHEMA, Sample, Seconds, Tool, Unit, Verdict, VerdictRecord,
+    Backend, Bytes, Canary, CheckResult, Coverage, Measurement, Mismatches, NodeFacts, Origin, Outcome, Plan,
+    Planned, Quantity, Report, SCHEMA, Sample, Seconds, Tool, Unit, Verdict, VerdictRecord,
 };
 
 fn expected_answers(c: &mut Criterion) {
@@ -35,6 +38,85 @@ fn expected_answers(c: &mut Criterion) {
     group.finish();
 }
 
+/// The references, as the `cpu` backend runs them.
+fn references(c: &mut Criterion) {
+    let mut group = c.benchmark_group("references");
+    let work = digest::Work { seed: 1, steps: 1024, workgroups: 16 };
+    let (mut lanes, mut groups) = (vec![0; work.lanes()], vec![0; work.groups()]);
+    let params = work.params(SelfFault::None);
+    group.throughput(Throughput::Elements(digest::cost(&work).operations));
+    group.bench_function("digest: 16 workgroups, 1024 steps (OP)", |b| {
+        b.iter(|| (digest::KERNEL.reference)(&mut [&mut lanes, &mut groups], black_box(&params), 0..16));
+    });
+    let work = fp32::Work { seed: 1, steps: 256, workgroups: 1 };
+    let params = work.params(SelfFault::None);
+    group.throughput(Throughput::Elements(fp32::cost(&work).operations));
+    group.bench_function("fp32: 1 workgroup, 256 steps (FLOP)", |b| {
+        b.iter(|| (fp32::KERNEL.reference)(&mut [&mut lanes, &mut groups], black_box(&params), 0..1));
+    });
+    let quads = 16 * pattern::QUADS_PER_WORKGROUP;
+    let mut memory = vec![0; quads as usize * 4];
+    let mut errors = vec![0; pattern::ERROR_WORDS];
+    for (op, name) in
+        [(pattern::Op::Write, "pattern: write 256 KiB"), (pattern::Op::Verify, "pattern: verify 256 KiB")]
+    {
+        let work = pattern::Work { op, pattern: stream::PATTERN, base_word: 0, quads };
+        let (params, workgroups) = (work.params(), work.workgroups());
+        group.throughput(Throughput::BytesDecimal(u64::from(quads) * 16));
+        group.bench_function(name, |b| {
+            b.iter(|| {
+                (pattern::KERNEL.reference)(
+                    &mut [&mut memory, &mut errors],
+                    black_box(&params),
+                    0..workgroups,
+                );
+            });
+        });
+    }
+    assert_eq!(pattern::Errors::from_words(&errors).count, 0, "the reference verifies what it wrote");
+    group.finish();
+}
+
+/// What a submission costs on every device at hand; the same without a device shows what our own layers cost.
+fn submissions(c: &mut Criterion) {
+    const DEADLINE: Duration = Duration::from_secs(20);
+    let mut group = c.benchmark_group("submission");
+    for backend in [Backend::Vulkan, Backend::Cpu] {
+        let Some(info) = device::list(backend).ok().and_then(|listed| listed.into_iter().next()) else {
+            eprintln!("left out: {backend} shows no device");
+            continue;
+        };
+        let mut device = device::open(backend, &info.id).expect("opening a listed device");
+        let work = digest::Work { seed: 1, steps: 0, workgroups: 1 };
+        let words = [work.lanes(), work.groups()];
+        let buffers = words.map(|words| device.allocate(Bytes(words as u64 * 4)).expect("room for a tile"));
+        let mut due = 0u32;
+        for (name, repeat) in [("nothing", 0), ("one dispatch", 1)] {
+            let params = work.params(SelfFault::None);
+            let dispatch =
+                Dispatch { kernel: &digest::KERNEL, buffers: &buffers, params, workgroups: 1, repeat };
+            group.bench_function(format!("{name}, {backend}"), |b| {
+                b.iter(|| {
+                    due = due.wrapping_add(repeat);
+                    device.dispatch(black_box(&dispatch), DEADLINE)
+                });
+            });
+        }
+        group.bench_function(format!("four bytes there and back, {backend}"), |b| {
+            let mut word = [0];
+            b.iter(|| {
+                device.upload(buffers[0], 0, black_box(&[7]), DEADLINE).expect("an upload");
+                device.read_back(buffers[0], 0, &mut word, DEADLINE).expect("a read");
+                assert_eq!(word, [7]);
+            });
+        });
+        let mut counted = [0];
+        device.read_back(buffers[1], 0, &mut counted, DEADLINE).expect("reading the count");
+        assert_eq!(counted, [due], "every dispatch ran");
+    }
+    group.finish();
+}
+
 fn digests(c: &mut Criterion) {
     let words: Vec<u32> = (0..1 << 16).map(mix::mix32).collect();
     let mut group = c.benchmark_group("digest64");
@@ -51,6 +133,13 @@ fn reports(c: &mut Criterion) {
     group.throughput(Throughput::Bytes(json.len() as u64));
     group.bench_function("read", |b| b.iter(|| Report::from_json(black_box(&json))));
     group.bench_function("read and judge", |b| b.iter(|| judge_bytes(black_box(&json))));
+    let report = healthy();
+    group.bench_function("judge", |b| b.iter(|| judge(black_box(&report))));
+    group.bench_function("write", |b| b.iter(|| serde_json::to_vec_pretty(black_box(&report))));
+    group.bench_function("text", |b| b.iter(|| report::text::render(black_box(&report), &record)));
+    let bench = Bench::of(&report);
+    group.bench_function("figures", |b| b.iter(|| Bench::of(black_box(&report))));
+    group.bench_function("compare figures", |b| b.iter(|| compare(black_box(&bench), &bench)));
     group.finish();
 }
 
@@ -113,6 +202,6 @@ criterion_group! {
         .sample_size(20)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_secs(1));
-    targets = expected_answers, digests, reports
+    targets = references, expected_answers, digests, reports, submissions
 }
 criterion_main!(host);

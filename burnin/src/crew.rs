@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use report::judge::{ReasonCode, settle_on_device};
 use report::plan::{PlannedCheck, Scope};
-use report::{CheckId, CheckResult, DeviceId, Outcome, Quantity, Reason, Subject};
+use report::{CheckId, CheckResult, DeviceId, DeviceKind, Outcome, Quantity, Reason, Subject};
 
 use crate::clock::Clock;
 use crate::journal::{Journal, JournalError};
 use crate::progress::Watch;
+use crate::telemetry::Sampler;
 use crate::worker::supervise::{Said, Worker, describe};
 use crate::worker::{Burn, Event, Job};
 
@@ -26,6 +27,7 @@ const OPEN_DEADLINE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Crew {
     members: Vec<Member>,
+    sampler: Option<Sampler>,
     said: Receiver<(usize, Said)>,
 }
 
@@ -57,7 +59,12 @@ impl Crew {
             let worker = worker.inspect_err(|error| tracing::error!(%error, %device, "no worker")).ok();
             Member { device, open, worker, since: clock.now(), started: false, broken: false }
         });
-        Self { members: members.collect(), said }
+        Self { members: members.collect(), sampler: None, said }
+    }
+
+    /// With telemetry beside every check.
+    pub fn with_sampler(self, sampler: Sampler) -> Self {
+        Self { sampler: Some(sampler), ..self }
     }
 
     /// Listens until every worker is over; results go to journal and watch. `false` if it was interrupted.
@@ -68,7 +75,7 @@ impl Crew {
         interrupted: &AtomicBool,
         journal: &mut Journal,
     ) -> Result<bool, JournalError> {
-        let mut desk = Desk { watch, journal };
+        let mut desk = Desk { watch, journal, sampler: self.sampler.take() };
         for member in self.members.iter_mut().filter(|member| member.worker.is_none()) {
             let reason = ReasonCode::WorkerCrashed.because("the worker process could not be started");
             member.give_up(Outcome::Error, reason, clock, &mut desk)?;
@@ -93,6 +100,7 @@ impl Crew {
             for member in &mut self.members {
                 member.keep_deadline(clock, &mut desk)?;
             }
+            desk.keep_sampler(clock);
         }
         Ok(true)
     }
@@ -102,9 +110,29 @@ impl Crew {
 struct Desk<'a> {
     watch: &'a mut dyn Watch,
     journal: &'a mut Journal,
+    sampler: Option<Sampler>,
 }
 
 impl Desk<'_> {
+    fn keep_sampler(&mut self, clock: &dyn Clock) {
+        if let Some(why) = self.sampler.as_mut().and_then(|sampler| sampler.keep(clock.now())) {
+            self.watch.note(&format!("telemetry: {why}"));
+        }
+    }
+
+    /// Puts beside a result of a GPU what the sampler heard since its check began. What a worker says about it does not
+    /// count: it drives the device, and may be as broken.
+    fn add_telemetry(&mut self, device: &DeviceId, result: &mut CheckResult) {
+        result.telemetry = None;
+        let Some(sampler) = &mut self.sampler else { return };
+        let software = |info: &report::DeviceInfo| info.id == *device && info.kind == DeviceKind::Cpu;
+        match sampler.take(device) {
+            Ok(telemetry) => result.telemetry = Some(telemetry),
+            Err(_) if self.journal.report().devices.iter().any(software) => {}
+            Err(why) => result.notes.push(format!("no telemetry: {why}")),
+        }
+    }
+
     /// Files a result as far as its evidence carries it: a worker that drives a broken device may say anything.
     fn file(&mut self, mut result: CheckResult) -> Result<(), JournalError> {
         let report = self.journal.report();
@@ -135,13 +163,16 @@ impl Member {
                 self.since = clock.now();
                 self.started = true;
                 desk.watch.started(&self.device, &check);
+                if let Some(sampler) = &mut desk.sampler {
+                    sampler.begin(&self.device);
+                }
                 Ok(())
             }
             Said::Event(Event::Progress(check, share)) if self.started && self.is_first(&check) => {
                 desk.watch.progress(&self.device, &check, share);
                 Ok(())
             }
-            Said::Event(Event::Finished(result))
+            Said::Event(Event::Finished(mut result))
                 if self.started
                     && self.is_first(&result.check)
                     && result.subject == Subject::Device(self.device.clone()) =>
@@ -150,6 +181,7 @@ impl Member {
                 self.started = false;
                 self.broken = matches!(result.outcome, Outcome::Fail | Outcome::Error);
                 self.open.remove(0);
+                desk.add_telemetry(&self.device, &mut result);
                 desk.file(*result)
             }
             Said::Event(_) => {
@@ -223,6 +255,10 @@ impl Member {
         let rest = ReasonCode::Blocked.because(format!("`{}` ended with {}", check.id, reason.code));
         let mut result = CheckResult::without_evidence(check.id, subject, outcome, Some(reason));
         result.took_s = Quantity::new((clock.now() - self.since).as_secs_f64()).unwrap_or_default();
+        if self.started {
+            // What a device was doing when it hung.
+            desk.add_telemetry(&self.device, &mut result);
+        }
         desk.file(result)?;
         self.block(&rest, desk)
     }

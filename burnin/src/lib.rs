@@ -24,6 +24,7 @@ pub mod chains;
 pub mod catalogue;
 pub mod calibrate;
 pub mod worker;
+pub mod telemetry;
 pub mod crew;
 pub mod journal;
 pub mod progress;

@@ -15,6 +15,7 @@ use burnin::device::faulty::Fault;
 use burnin::journal::JournalError;
 use burnin::progress;
 use burnin::run::{Options, run};
+use burnin::telemetry::sample;
 use burnin::worker::serve;
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -94,6 +95,9 @@ enum Verb {
     /// Drive one device; started by `run`, job on standard input
     #[command(hide = true)]
     Worker,
+    /// Read power, clocks and temperatures; started by `run`, job on standard input
+    #[command(hide = true)]
+    Telemetry,
 }
 
 /// Where a worker's events go: what is standard output now. From here on standard output is standard error, since a driver
@@ -212,6 +216,12 @@ fn act(verb: Verb) -> Result<ExitCode> {
         }
         Verb::Worker => {
             serve::serve(&mut BufReader::new(std::io::stdin()), &mut events()?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Telemetry => {
+            let mut output = events()?;
+            let mut input = BufReader::new(std::io::stdin());
+            sample::sample(&mut input, sample::until_closed, &mut output)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -13,6 +13,7 @@ use crate::crew::Crew;
 use crate::device::faulty::Fault;
 use crate::journal::{Journal, JournalError};
 use crate::progress::Watch;
+use crate::telemetry::{self, Sampler};
 use crate::worker::{Burn, Job, supervise};
 
 /// What is to be run.
@@ -95,7 +96,11 @@ fn burn_in(
         host_available,
         fault: options.fault,
     });
-    let crew = Crew::start(&options.program, burns.collect(), clock);
+    let sampler = Sampler::start(&options.program, &report.devices, telemetry::PATIENCE);
+    if let Some(why) = sampler.silence() {
+        watch.note(&format!("telemetry: none, {why}"));
+    }
+    let crew = Crew::start(&options.program, burns.collect(), clock).with_sampler(sampler);
     let done = crew.work(clock, watch, interrupted, &mut journal)?;
     let completed = (done && !interrupted.load(Ordering::Relaxed)).then(Timestamp::now);
     journal.close(completed)

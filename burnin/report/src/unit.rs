@@ -85,6 +85,19 @@ pub enum Unit {
 impl Unit {
     /// A rate for people, for example `128.4 GFLOP/s`.
     pub fn show(self, rate: f64) -> String {
+        self.with_decimals(rate, |_| 1)
+    }
+
+    /// A rate with four digits, for tables of figures: `4.571 TB/s`, `128.4 GFLOP/s`.
+    pub fn show_finely(self, rate: f64) -> String {
+        self.with_decimals(rate, |scaled| match scaled {
+            ..10.0 => 3,
+            ..100.0 => 2,
+            _ => 1,
+        })
+    }
+
+    fn with_decimals(self, rate: f64, decimals: fn(f64) -> usize) -> String {
         const STEPS: [(f64, &str); 5] = [(1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
         let name = match self {
             Self::FlopPerS => "FLOP/s",
@@ -94,7 +107,10 @@ impl Unit {
         match STEPS.iter().find(|(size, _)| rate >= *size) {
             // Far beyond any device: a figure of 300 digits would say no more.
             Some(_) if rate >= 1e18 => format!("{rate:.1e} {name}"),
-            Some((size, prefix)) => format!("{:.1} {prefix}{name}", rate / size),
+            Some((size, prefix)) => {
+                let scaled = rate / size;
+                format!("{scaled:.*} {prefix}{name}", decimals(scaled))
+            }
             None => format!("{rate:.1} {name}"),
         }
     }
@@ -113,6 +129,8 @@ mod tests {
         assert_eq!(Unit::BytesPerS.show(4.3e12), "4.3 TB/s");
         assert_eq!(Unit::FlopPerS.show(1.2845e11), "128.4 GFLOP/s");
         assert_eq!(Unit::OpsPerS.show(0.0), "0.0 OP/s");
+        let finely = [4.5712e12, 66.91e12, 1.2846e11].map(|rate| Unit::FlopPerS.show_finely(rate));
+        assert_eq!(finely, ["4.571 TFLOP/s", "66.91 TFLOP/s", "128.5 GFLOP/s"]);
         assert_eq!(Unit::OpsPerS.show(1.5e300), "1.5e300 OP/s");
     }
 

@@ -4,6 +4,7 @@
 
 mod crew;
 mod journal;
+mod telemetry;
 
 use report::plan::{Floor, Plan, Scope};
 use report::{

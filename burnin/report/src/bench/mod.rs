@@ -135,6 +135,12 @@ impl Bench {
     /// The figures of a report.
     pub fn of(report: &Report) -> Self {
         let rows = report.results.iter().flat_map(|result| rows(report, result)).collect();
+        let mut notes: Vec<String> = Vec::new();
+        for note in report.results.iter().flat_map(|result| &result.notes) {
+            if !notes.contains(note) {
+                notes.push(note.clone());
+            }
+        }
         Self {
             schema: SCHEMA.to_owned(),
             tool: report.tool.clone(),
@@ -143,7 +149,7 @@ impl Bench {
             completed_at: report.completed_at,
             devices: report.devices.clone(),
             rows,
-            notes: Vec::new(),
+            notes,
         }
     }
 
@@ -154,13 +160,14 @@ impl Bench {
     }
 
     /// The exit code: 0 if there are figures and each is to be believed, 1 if answers were wrong or a device failed, 4 if
-    /// anything else is not to be believed or did not run. What a device does not offer is no fault.
+    /// anything else is not to be believed or did not run, or in a drill whose fault was not found. What a device does not offer is no fault.
     pub fn exit_code(&self) -> u8 {
         let any = |is: fn(&Row) -> bool| self.rows.iter().any(is);
         let figures = any(|row| row.is_believed() && row.figure.is_some());
         if any(|row| row.outcome == Outcome::Fail) {
             1
-        } else if !figures
+        } else if self.origin != Origin::Measured
+            || !figures
             || self.completed_at.is_none()
             || any(|row| !row.is_believed() && row.outcome != Outcome::Skip)
         {

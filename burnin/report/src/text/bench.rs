@@ -6,7 +6,7 @@ use super::table::{Align, Column, table};
 use crate::bench::{Bench, Change, Comparison, Figure, Rate, Row, Tendency};
 use crate::latency::show;
 use crate::telemetry::Range;
-use crate::{DeviceInfo, DeviceKind, Latency, Outcome, Telemetry};
+use crate::{DeviceInfo, DeviceKind, Latency, Origin, Outcome, Telemetry};
 
 /// How it is shown.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,10 @@ fn head(out: &mut String, bench: &Bench, style: Style) {
     let figures = bench.rows.iter().filter(|row| row.is_believed() && row.figure.is_some()).count();
     let doubtful = bench.rows.iter().filter(|row| !row.is_believed() && row.outcome != Outcome::Skip).count();
     let s = |n| if n == 1 { "" } else { "s" };
+    let compared = bench.rows.iter().filter(|row| row.is_believed()).all(|row| row.verified.wrong == Some(0));
     let trust = match doubtful {
-        0 => "every answer compared and right".to_owned(),
+        0 if compared => "every answer compared and right".to_owned(),
+        0 => "not every answer compared".to_owned(),
         n => format!("{n} row{} NOT TO BE BELIEVED", s(n)),
     };
     let ended = if bench.completed_at.is_some() { "" } else { ", INTERRUPTED" };
@@ -56,6 +58,10 @@ fn head(out: &mut String, bench: &Bench, style: Style) {
         0,
         &format!("BENCH: {devices}, {figures} figure{}, {trust}{ended}", s(figures)),
     );
+    if let Origin::Planted(kind) = &bench.origin {
+        let text = format!("fault `{}` was planted on purpose", clip(kind, 40));
+        wrap_to(style.columns, out, "  drill  ", 9, &text);
+    }
     for note in &bench.notes {
         wrap_to(style.columns, out, "  note   ", 9, &clip(note, 300));
     }
@@ -79,6 +85,25 @@ fn of_device(
     );
     out.push('\n');
     wrap_to(style.columns, out, &format!("{id}  "), 2 + id.chars().count(), &text);
+    figures(out, bench, device, comparison, style);
+    let rows = bench.rows.iter().filter(|row| row.device == device.id);
+    let doubtful: Vec<_> = rows.filter(|row| !row.is_believed()).collect();
+    if !doubtful.is_empty() {
+        out.push('\n');
+    }
+    for row in doubtful {
+        doubt(out, row, style);
+    }
+}
+
+/// Tables of a device's rates and latencies, each after an empty line; nothing where there is none.
+pub(super) fn figures(
+    out: &mut String,
+    bench: &Bench,
+    device: &DeviceInfo,
+    comparison: Option<&Comparison>,
+    style: Style,
+) {
     let changes = comparison.map(|c| c.changes.as_slice()).unwrap_or_default();
     let change = |place: usize| changes.get(place).copied().flatten();
     let rows: Vec<_> = bench.rows.iter().enumerate().filter(|(_, row)| row.device == device.id).collect();
@@ -99,21 +124,18 @@ fn of_device(
         }
         table(style.columns, &columns, lines.collect())
     };
-    let wide = style.columns >= WIDE && rows.iter().any(|(_, row)| row.telemetry.is_some());
+    let limited = |row: &Row| matches!(&row.figure, Some(Figure::Rate(r)) if r.physical.is_some());
+    let shape = Shape {
+        limits: rates.iter().any(|(_, row)| limited(row)),
+        telemetry: style.columns >= WIDE && rates.iter().any(|(_, row)| row.telemetry.is_some()),
+    };
     if !rates.is_empty() {
         out.push('\n');
-        *out += &table_of(&rates, &rate_columns(wide), &|row| rate_cells(row, wide));
+        *out += &table_of(&rates, &rate_columns(shape), &|row| rate_cells(row, shape));
     }
     if !times.is_empty() {
         out.push('\n');
         *out += &table_of(&times, &TIME_COLUMNS, &time_cells);
-    }
-    let doubtful: Vec<_> = rows.iter().filter(|(_, row)| !row.is_believed()).collect();
-    if !doubtful.is_empty() {
-        out.push('\n');
-    }
-    for (_, row) in doubtful {
-        doubt(out, row, style);
     }
 }
 
@@ -140,11 +162,21 @@ const fn right(title: &'static str) -> Column {
     Column { title, align: Align::Right }
 }
 
-fn rate_columns(wide: bool) -> Vec<Column> {
-    let mut columns =
-        vec![left("METRIC"), right("MEDIAN"), right("SPREAD"), right("WORST"), right("OF PEAK")];
-    columns.extend([right("OF REACH"), left("ANSWERS")]);
-    if wide {
+/// Which columns a table of rates has beyond those of every such table.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    /// A device of which nothing is known would have columns of nothing.
+    limits: bool,
+    telemetry: bool,
+}
+
+fn rate_columns(shape: Shape) -> Vec<Column> {
+    let mut columns = vec![left("METRIC"), right("MEDIAN"), right("SPREAD"), right("WORST")];
+    if shape.limits {
+        columns.extend([right("OF PEAK"), right("OF REACH")]);
+    }
+    columns.push(left("ANSWERS"));
+    if shape.telemetry {
         columns.extend([right("POWER"), right("CLOCK"), right("MEMORY"), right("HEAT"), left("THROTTLE")]);
     }
     columns
@@ -153,13 +185,16 @@ fn rate_columns(wide: bool) -> Vec<Column> {
 const TIME_COLUMNS: [Column; 6] =
     [left("LATENCY"), right("MEDIAN"), right("P95"), right("P99"), right("MAX"), left("ANSWERS")];
 
-fn rate_cells(row: &Row, wide: bool) -> Vec<String> {
+fn rate_cells(row: &Row, shape: Shape) -> Vec<String> {
     let Some(Figure::Rate(rate)) = &row.figure else { return Vec::new() };
     let m = &rate.measurement;
-    let mut cells = vec![clip(&m.metric, 24), m.unit.show(m.median.get()), spread(rate), worst(rate)];
-    cells.extend([rate.of_peak().map_or_else(dash, percent), rate.of_reach().map_or_else(dash, percent)]);
+    let mut cells = vec![clip(&m.metric, 24), m.unit.show_finely(m.median.get()), spread(rate), worst(rate)];
+    if shape.limits {
+        let shares = [rate.of_peak(), rate.of_reach()];
+        cells.extend(shares.map(|share| share.map_or_else(dash, percent)));
+    }
     cells.push(answers(row));
-    if wide {
+    if shape.telemetry {
         let telemetry = row.telemetry.as_ref();
         let of = |range: Option<Range>, decimals, unit| {
             range.map_or_else(dash, |r| format!("{} {unit}", number(r.median.get(), decimals)))
@@ -183,18 +218,18 @@ fn time_cells(row: &Row) -> Vec<String> {
 }
 
 /// Distance of the quartiles as a share of the median.
-pub(super) fn spread(rate: &Rate) -> String {
+fn spread(rate: &Rate) -> String {
     format!("{} %", number((100.0 * rate.spread.get()).min(999.0), 1))
 }
 
 /// Worst sustained rate as a share of the median.
-pub(super) fn worst(rate: &Rate) -> String {
+fn worst(rate: &Rate) -> String {
     let m = &rate.measurement;
     let share = if m.median.get() > 0.0 { m.worst.get() / m.median.get() } else { 0.0 };
     format!("{} %", number((100.0 * share).min(999.0), 0))
 }
 
-pub(super) fn percent(share: f64) -> String {
+fn percent(share: f64) -> String {
     format!("{} %", number((100.0 * share).min(999.0), 1))
 }
 
@@ -284,16 +319,20 @@ fn inputs(rate: &Rate) -> Vec<String> {
         if m.samples.iter().all(|s| s.device_s.is_some()) { "device timestamps" } else { "host clock" };
     let warm_up = m.warm_up.map_or_else(String::new, |w| {
         let steady = if w.steady { "steady" } else { "not steady" };
-        format!(", warm-up {} windows in {} s, {steady}", w.windows, number(w.took_s.get(), 1))
+        let s = if w.windows == 1 { "" } else { "s" };
+        format!(", warm-up {} window{s} in {} s, {steady}", w.windows, number(w.took_s.get(), 1))
     });
     let mut lines =
         vec![format!("{}; {} windows by {clock}{warm_up}", clip(&m.method, 200), m.samples.len())];
+    if rate.physical.is_none() {
+        lines.push("peak unknown: the table of limits does not have this metric of this device".to_owned());
+    }
     if let Some(physical) = &rate.physical {
-        let peak = m.unit.show(physical.per_s.get());
+        let peak = m.unit.show_finely(physical.per_s.get());
         lines.push(format!("peak {peak} = {} ({})", clip(&physical.formula, 80), clip(&physical.basis, 80)));
     }
     if let Some(within) = &rate.reachable {
-        let [low, high] = [within.low_per_s, within.high_per_s].map(|r| m.unit.show(r.get()));
+        let [low, high] = [within.low_per_s, within.high_per_s].map(|r| m.unit.show_finely(r.get()));
         lines.push(format!(
             "reach {low} to {high}: {} [{}]",
             clip(&within.reason, 200),

@@ -4,8 +4,8 @@ mod line;
 mod table;
 pub mod bench;
 
+use crate::bench::Bench;
 use crate::document::Finding;
-use crate::latency::show;
 use crate::{CheckResult, Coverage, DeviceKind, Origin, Outcome, Report, Subject, Verdict, VerdictRecord};
 
 pub use line::clean;
@@ -19,6 +19,7 @@ pub fn render(report: &Report, judged: &VerdictRecord) -> String {
     head(&mut out, report, judged);
     devices(&mut out, report);
     results(&mut out, report, judged);
+    figures(&mut out, report);
     findings(&mut out, judged);
     out
 }
@@ -124,6 +125,19 @@ fn results(out: &mut String, report: &Report, judged: &VerdictRecord) {
     }
 }
 
+/// Rates and latencies of each device, as a bench shows them.
+fn figures(out: &mut String, report: &Report) {
+    let of_all = Bench::of(report);
+    let style = bench::Style { columns: line::COLUMNS, verbose: false };
+    for device in &report.devices {
+        let mut tables = String::new();
+        bench::figures(&mut tables, &of_all, device, None, style);
+        if !tables.is_empty() {
+            *out += &format!("\nFIGURES OF {}{tables}", clip(&device.id.0, 16));
+        }
+    }
+}
+
 fn shown(subject: &Subject) -> String {
     clip(&subject.to_string(), 16)
 }
@@ -136,15 +150,6 @@ fn believed(result: &CheckResult, judged: &VerdictRecord) -> Outcome {
 
 fn evidence(result: &CheckResult) -> Vec<String> {
     let mut parts = Vec::new();
-    for m in &result.measurements {
-        let share = if m.median.get() > 0.0 { 100.0 * m.worst.get() / m.median.get() } else { 0.0 };
-        let rate = m.unit.show(m.median.get());
-        parts.push(format!("{} {rate} (worst {} %)", clip(&m.metric, 24), number(share.min(999.0), 0)));
-    }
-    for latency in &result.latencies {
-        let (median, p99) = (show(latency.median_ns), show(latency.p99_ns));
-        parts.push(format!("{} {median} (p99 {p99})", clip(&latency.metric, 24)));
-    }
     parts.extend(result.coverage.iter().map(covered));
     if let Some(wrong) = &result.mismatches {
         parts.push(format!("{} wrong", wrong.count));
