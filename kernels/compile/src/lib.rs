@@ -98,13 +98,13 @@ pub const SOURCES: &[Source] = &[
     matrix!("whole-e5m2-f32", "rate", "floate5m2_t", "4u", "float", "1u", "0x7fu", "WHOLE"),
     matrix!("whole-s8-s32", "rate", "int8_t", "4u", "int", "1u", "0xffffffffu", "WHOLE"),
     matrix!("whole-u8-u32", "rate", "uint8_t", "4u", "uint", "1u", "0xffffffffu", "WHOLE"),
-    matrix!("product-f16-f16", "product", "float16_t", "2u", "float16_t", "2u", "0x1fu"),
-    matrix!("product-f16-f32", "product", "float16_t", "2u", "float", "1u", "0x1fffu"),
-    matrix!("product-bf16-f32", "product", "bfloat16_t", "2u", "float", "1u", "0x1fffu"),
-    matrix!("product-e4m3-f32", "product", "floate4m3_t", "4u", "float", "1u", "0x7fu"),
-    matrix!("product-e5m2-f32", "product", "floate5m2_t", "4u", "float", "1u", "0x7fu"),
-    matrix!("product-s8-s32", "product", "int8_t", "4u", "int", "1u", "0xffffffffu"),
-    matrix!("product-u8-u32", "product", "uint8_t", "4u", "uint", "1u", "0xffffffffu"),
+    matrix!("product-f16-f16", "product/product", "float16_t", "2u", "float16_t", "2u", "0x1fu"),
+    matrix!("product-f16-f32", "product/product", "float16_t", "2u", "float", "1u", "0x1fffu"),
+    matrix!("product-bf16-f32", "product/product", "bfloat16_t", "2u", "float", "1u", "0x1fffu"),
+    matrix!("product-e4m3-f32", "product/product", "floate4m3_t", "4u", "float", "1u", "0x7fu"),
+    matrix!("product-e5m2-f32", "product/product", "floate5m2_t", "4u", "float", "1u", "0x7fu"),
+    matrix!("product-s8-s32", "product/product", "int8_t", "4u", "int", "1u", "0xffffffffu"),
+    matrix!("product-u8-u32", "product/product", "uint8_t", "4u", "uint", "1u", "0xffffffffu"),
 ];
 
 /// What the committed SPIR-V was made from.

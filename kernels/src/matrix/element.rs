@@ -43,7 +43,6 @@ impl Format {
         let magnitude = value.abs();
         let lowest = 1 - self.bias();
         // The exponent of an f64 is exact where `log2` is not.
-        #[expect(clippy::cast_possible_truncation, reason = "11 bits")]
         let exponent = (((magnitude.to_bits() >> 52) & 0x7ff) as i32 - 1023).max(lowest);
         let mantissa_bits = self.mantissa_bits.cast_signed();
         let ulps = (magnitude * power(mantissa_bits - exponent)).round_ties_even();
@@ -156,7 +155,7 @@ impl Accumulator {
     }
 
     /// The bits of an integer: wrapped at 32 bits, or exact for a float in its exact range.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "as documented")]
+    #[expect(clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "as documented")]
     pub fn encode(self, value: i64) -> u32 {
         match self {
             Self::F16 => F16.encode(value as f64),

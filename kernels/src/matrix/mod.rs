@@ -3,7 +3,8 @@
 //! An *owner* (a subgroup, or with [`Types::whole`] the workgroup) holds `fragments` matrices A, as many B and their square
 //! of accumulators. In a *round* every accumulator meets every B: accumulator i,j gets `A_i * B_((j+q) mod fragments)` for
 //! each q; then the As take turns. So no operand is a constant and no product that of the round before: a compiler cannot
-//! take the work out of the loop, as some do with constant operands (a rate 70 times too high was seen). The second half
+//! take the work out of the loop, as some do: with constant operands this very loop seems 4 to 12 times as fast on Mesa
+//! 26.1 (300 GOP/s of 8-bit integers on two cores). The second half
 //! of the Bs nearly undoes the first, so that accumulators stay small however many rounds there are.
 //!
 //! Owners repeat [`CLASSES`] classes of operands; owner n is of class n mod `CLASSES`. Two kinds of data ([`Data`]):
@@ -57,7 +58,7 @@ macro_rules! kernel {
             table: false,
             needs: &[Feature::Matrix],
             specialized: 6,
-            spirv: include_bytes!(concat!("../../spirv/matrix-", $name, ".spv")),
+            spirv: include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/spirv/matrix-", $name, ".spv")),
             wgsl: None,
             reference: |buffers, params, workgroups| $run(Types::$types, buffers, params, workgroups),
         }
@@ -274,7 +275,7 @@ impl Work {
         let Some(max) = self.types.exact_max() else { return 1 << 24 };
         let magnitude = i64::from(self.magnitude());
         let open = (i64::from(self.fragments) / 2 + 1) * i64::from(self.k) * magnitude * (magnitude + 1);
-        let room = max - i64::from(self.types.stamp_mask()) - operands::START_MAX - open;
+        let room = max - i64::from(self.types.stamp_mask()) - i64::from(operands::START_MAX) - open;
         u32::try_from((room / magnitude).max(0)).unwrap_or(0) & !1
     }
 

@@ -37,7 +37,7 @@ pub(super) fn small(hash: u32, magnitude: u32) -> i32 {
 }
 
 /// Largest integer of the first accumulators.
-pub(super) const START_MAX: i64 = 8;
+pub(super) const START_MAX: u32 = 8;
 
 impl Class {
     pub(super) fn new(work: &Work, class: u32) -> Self {
@@ -84,8 +84,7 @@ impl Work {
     fn c(&self, hash: u32) -> u32 {
         let accumulator = self.types.accumulator();
         match self.data() {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "8")]
-            Data::Exact => accumulator.encode(i64::from(small(hash, START_MAX as u32))),
+            Data::Exact => accumulator.encode(i64::from(small(hash, START_MAX))),
             Data::Random => accumulator.random(hash),
         }
     }
@@ -113,8 +112,8 @@ impl Work {
 
 /// Components as words, the first in the lowest bits.
 pub(super) fn pack(components: &[u32], per_word: usize) -> Vec<u32> {
-    let bits = 32 / per_word;
-    let word = |part: &[u32]| part.iter().rev().fold(0, |word: u32, c| word.unbounded_shl(bits as u32) | c);
+    let bits = if per_word == 1 { 0 } else { 32 / per_word };
+    let word = |part: &[u32]| part.iter().rev().fold(0, |word: u32, c| word << bits | c);
     components.chunks(per_word).map(word).collect()
 }
 
@@ -176,17 +175,19 @@ fn answers(work: &Work, class: &Class) -> Vec<i64> {
         sum.iter_mut().zip(integers(b)).for_each(|(sum, b)| *sum += b);
     }
     let products: Vec<Vec<i64>> = class.a.iter().map(|a| product(&integers(a), &sum, k, n)).collect();
-    let fragments = work.fragments as usize;
+    let (fragments, rounds) = (work.fragments as usize, work.rounds as usize);
+    // In how many rounds t is (i + t) mod fragments p?
     let turns = |i: usize, p: usize| {
-        let before = (p + fragments - i) % fragments;
-        (i64::from(work.rounds) - before as i64 + fragments as i64 - 1) / fragments as i64
+        let first = (p + fragments - i) % fragments;
+        (rounds + fragments - 1).saturating_sub(first) / fragments
     };
     let accumulator = work.types.accumulator();
     (0..fragments * fragments)
         .flat_map(|at| {
             let mut c: Vec<i64> = class.c[at].iter().map(|bits| accumulator.decode(*bits)).collect();
             for (p, product) in products.iter().enumerate() {
-                let turns = turns(at / fragments, p).max(0);
+                #[expect(clippy::cast_possible_wrap, reason = "a number of rounds")]
+                let turns = turns(at / fragments, p) as i64;
                 c.iter_mut().zip(product).for_each(|(c, p)| *c = c.wrapping_add(p.wrapping_mul(turns)));
             }
             c

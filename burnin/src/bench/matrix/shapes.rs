@@ -61,7 +61,7 @@ fn work(info: &DeviceInfo, shape: &MatrixShape) -> Option<Work> {
         seed: 0x0a55_a7e1,
         wanted: Data::Exact,
     };
-    let words = work.m > 0 && work.n % 4 == 0 && work.k % 4 == 0 && work.k > 0;
+    let words = work.m > 0 && work.n.is_multiple_of(4) && work.k > 0 && work.k.is_multiple_of(4);
     let exact = words && work.rounds_max() >= 2;
     exact.then(|| Work { rounds: work.rounds.min(work.rounds_max()), ..work })
 }

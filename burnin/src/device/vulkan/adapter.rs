@@ -38,7 +38,11 @@ pub(super) fn all(instance: &Instance) -> Result<Vec<Adapter>, DeviceError> {
         unsafe { instance.raw().enumerate_physical_devices() }.map_err(failed("listing physical devices"))?;
     let mut adapters = Vec::new();
     for raw in raws {
-        adapters.extend(adapter(instance, raw)?);
+        let Some(mut adapter) = adapter(instance, raw)? else { continue };
+        if adapter.info.features.contains(&Feature::Matrix) {
+            adapter.info.matrix_shapes = matrices::shapes(instance, raw, adapter.features.matrix2())?;
+        }
+        adapters.push(adapter);
     }
     adapters.sort_by(|a, b| {
         let key = |x: &Adapter| (x.info.address, x.info.name.clone(), x.info.uuid.clone());
@@ -111,11 +115,7 @@ fn adapter(instance: &Instance, raw: vk::PhysicalDevice) -> Result<Option<Adapte
         features: features.offered(),
         units: units.or(core_units),
         subgroup_size: (version >= vk::API_VERSION_1_1).then_some(subgroup_size),
-        matrix_shapes: if features.offered().contains(&Feature::Matrix) {
-            matrices::shapes(instance, raw, features.matrix2())?
-        } else {
-            Vec::new()
-        },
+        matrix_shapes: Vec::new(),
     };
     Ok(Some(Adapter {
         raw,

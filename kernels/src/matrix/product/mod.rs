@@ -8,10 +8,9 @@
 //! Buffer 0: left matrix, row by row. Buffer 1: right matrix. Buffer 2: the product. Buffer 3, zero before: word 0 counts
 //! completed workgroups, to word 1+n each run of workgroup n adds the sum over its results, each word with its place.
 
-use std::ops::Range;
+mod reference;
 
-use super::operands::{pack, small, unpack};
-use super::reference::{Number, multiply_add};
+use super::operands::{pack, small};
 use super::{Types, kernel};
 use crate::chain::share;
 use crate::mix::{GOLDEN, mix32};
@@ -24,13 +23,13 @@ const COLUMNS: usize = 67;
 
 /// The kernels, in the order of [`Types::ALL`].
 pub static KERNELS: [Kernel; 7] = [
-    kernel!("product-f16-f16", 4, run, F16F16),
-    kernel!("product-f16-f32", 4, run, F16F32),
-    kernel!("product-bf16-f32", 4, run, Bf16F32),
-    kernel!("product-e4m3-f32", 4, run, E4m3F32),
-    kernel!("product-e5m2-f32", 4, run, E5m2F32),
-    kernel!("product-s8-s32", 4, run, S8S32),
-    kernel!("product-u8-u32", 4, run, U8U32),
+    kernel!("product-f16-f16", 4, reference::run, F16F16),
+    kernel!("product-f16-f32", 4, reference::run, F16F32),
+    kernel!("product-bf16-f32", 4, reference::run, Bf16F32),
+    kernel!("product-e4m3-f32", 4, reference::run, E4m3F32),
+    kernel!("product-e5m2-f32", 4, reference::run, E5m2F32),
+    kernel!("product-s8-s32", 4, reference::run, S8S32),
+    kernel!("product-u8-u32", 4, reference::run, U8U32),
 ];
 
 /// What one dispatch does.
@@ -207,11 +206,12 @@ impl Product {
     /// The workgroup that writes this word of the product.
     pub fn workgroup_of(&self, word: u64) -> u32 {
         let Work { types, m, n, fragments, owners, size, .. } = self.work;
-        let stride = u64::from(size) / types.accumulator().per_word() as u64;
+        let per_word = if types.accumulator().per_word() == 2 { 2 } else { 1 };
+        let stride = u64::from(size / per_word);
         let across = size / (n * fragments);
         #[expect(clippy::cast_possible_truncation, reason = "rows and columns of a matrix")]
         let (row, word) = ((word / stride) as u32, (word % stride) as u32);
-        let column = word * (size / stride.max(1) as u32);
+        let column = word * per_word;
         (row / (m * fragments) * across + column / (n * fragments)) / owners
     }
 
@@ -260,158 +260,5 @@ fn tile_sum(work: &Work, (row, column): (usize, usize), results: &[u32]) -> u32 
     })
 }
 
-/// Runs the kernel for these types on the processor.
-fn run(types: Types, buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>) {
-    if types.accumulator().is_integer() {
-        run_in::<u32>(types, buffers, params, workgroups);
-    } else {
-        run_in::<f32>(types, buffers, params, workgroups);
-    }
-}
-
-fn run_in<N: Number>(types: Types, buffers: &mut [&mut [u32]], params: &Params, workgroups: Range<u32>) {
-    let [left, right, results, groups] = buffers else {
-        panic!("a matrix product binds four buffers, {} are bound", buffers.len())
-    };
-    let [m, n, k, invocations, fragments, owners, size, ..] = *params;
-    let work = Work { types, m, n, k, fragments, owners, invocations, size, seed: 0 };
-    for workgroup in workgroups {
-        let mut total = 0u32;
-        for tile in workgroup * owners..(workgroup + 1) * owners {
-            let bits = tile_bits::<N>(&work, (workgroup, tile), (&*left, &*right), params);
-            let (row, column) = work.origin(tile);
-            let per_word = types.accumulator().per_word();
-            let line = (n * fragments) as usize / per_word;
-            for (at, words) in pack(&bits, per_word).chunks_exact(line).enumerate() {
-                let first = ((row + at) * size as usize + column) / per_word;
-                results[first..first + line].copy_from_slice(words);
-            }
-            total = total.wrapping_add(tile_sum(&work, (row, column), results));
-        }
-        let sum = &mut groups[1 + workgroup as usize];
-        *sum = sum.wrapping_add(total);
-        groups[0] = groups[0].wrapping_add(1);
-    }
-}
-
-/// The components of a tile, row by row.
-fn tile_bits<N: Number>(
-    work: &Work,
-    (workgroup, tile): (u32, u32),
-    (left, right): (&[u32], &[u32]),
-    params: &Params,
-) -> Vec<u32> {
-    let per_word = work.types.element().per_word();
-    let size = work.size as usize;
-    let (rows, columns) = ((work.m * work.fragments) as usize, (work.n * work.fragments) as usize);
-    let (row, column) = work.origin(tile);
-    let elements = |words: &[u32]| -> Vec<N> {
-        unpack(words, per_word).iter().map(|bits| N::of_element(work.types, *bits)).collect()
-    };
-    let a = elements(&left[row * size / per_word..][..rows * size / per_word]);
-    let line = |k: usize| elements(&right[(k * size + column) / per_word..][..columns / per_word]);
-    let b: Vec<N> = (0..size).flat_map(line).collect();
-    let mut c: Vec<N> = vec![N::stamp(0); rows * columns];
-    let middle = (work.size / work.k / 2 * work.k) as usize;
-    for (first, end) in [(0, middle), (middle, size)] {
-        for (a, c) in a.chunks_exact(size).zip(c.chunks_exact_mut(columns)) {
-            multiply_add(&a[first..end], &b[first * columns..end * columns], c, (end - first, columns));
-        }
-        if first == 0 && params[8] == 1 && workgroup == params[9] {
-            plant(work, &mut c, (row, column), (params[10], params[11]));
-        }
-    }
-    c.iter().map(|number| number.bits(work.types)).collect()
-}
-
-/// Turns bits of a word of the product, if it is in the first accumulator of this tile.
-fn plant<N: Number>(work: &Work, c: &mut [N], (row, column): (usize, usize), (lane, mask): (u32, u32)) {
-    let per_word = work.types.accumulator().per_word();
-    let stride = work.size as usize / per_word;
-    let columns = (work.n * work.fragments) as usize;
-    let Some(at) = (lane as usize).checked_sub(row * stride + column / per_word) else { return };
-    let (line, word) = (at / stride, at % stride);
-    if line >= work.m as usize || word >= work.n as usize / per_word {
-        return;
-    }
-    let place = line * columns + word * per_word;
-    let bits: Vec<_> = c[place..place + per_word].iter().map(|number| number.bits(work.types)).collect();
-    let turned: Vec<_> = pack(&bits, per_word).iter().map(|word| word ^ mask).collect();
-    for (c, bits) in c[place..].iter_mut().zip(unpack(&turned, per_word)) {
-        *c = N::of_accumulator(work.types, bits);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn work(types: Types, size: u32) -> Work {
-        Work { types, m: 8, n: 8, k: 16, fragments: 2, owners: 4, invocations: 32, size, seed: 77 }
-    }
-
-    fn run(product: &Product, fault: SelfFault) -> (Vec<u32>, Vec<u32>) {
-        let work = &product.work;
-        let (mut left, mut right) = (product.left(), product.right());
-        assert_eq!((left.len(), right.len()), (work.operand_words(), work.operand_words()));
-        let (mut results, mut groups) = (vec![!0; work.result_words()], vec![0; work.groups()]);
-        let buffers = &mut [&mut left[..], &mut right, &mut results, &mut groups];
-        (work.kernel().reference)(buffers, &work.params(fault), 0..work.workgroups());
-        (results, groups)
-    }
-
-    #[test]
-    fn the_reference_gives_what_the_integers_say() {
-        for types in Types::ALL {
-            let work = work(types, 192);
-            assert!(work.divides());
-            let product = Product::new(&work);
-            let (results, groups) = run(&product, SelfFault::None);
-            assert!(results == product.answer(), "{types:?}");
-            assert_eq!(groups[0], work.workgroups());
-            assert_eq!(groups[1..], product.sums(&results));
-        }
-    }
-
-    #[test]
-    fn sums_of_the_largest_matrices_stay_exact() {
-        for types in [Types::F16F16, Types::E4m3F32] {
-            for seed in 0..3 {
-                let product = Product::new(&Work { seed, ..work(types, 4096) });
-                let (largest, max) = (product.largest() + 16, types.exact_max().unwrap());
-                assert!(largest <= max && largest > 200, "{types:?}: {largest} of {max}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_planted_fault_shows_in_its_word_and_nowhere_else() {
-        for types in Types::ALL {
-            let product = Product::new(&work(types, 128));
-            let (clean, _) = run(&product, SelfFault::None);
-            for (workgroup, from) in [(0, 0), (15, 9)] {
-                let fault = product.fault(workgroup, from, 1 << 21);
-                let SelfFault::Flip { lane, .. } = fault else { panic!("{fault:?}") };
-                let (results, groups) = run(&product, fault);
-                let differ: Vec<_> = (0..results.len()).filter(|at| results[*at] != clean[*at]).collect();
-                assert_eq!(differ, [lane as usize], "{types:?}");
-                assert_eq!(product.workgroup_of(u64::from(lane)), workgroup);
-                let sums = product.sums(&clean);
-                let wrong = (0..16).filter(|n| groups[1 + n] != sums[*n]).collect::<Vec<_>>();
-                assert_eq!(wrong, [workgroup as usize]);
-            }
-        }
-    }
-
-    #[test]
-    fn no_two_tiles_are_alike() {
-        let product = Product::new(&work(Types::S8S32, 512));
-        let answer = product.answer();
-        let corner = |tile: u32| {
-            let (row, column) = product.work.origin(tile);
-            answer[row * 512 + column..][..16].to_vec()
-        };
-        let corners: std::collections::HashSet<_> = (0..1024).map(corner).collect();
-        assert_eq!(corners.len(), 1024);
-    }
-}
+mod tests;

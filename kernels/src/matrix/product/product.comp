@@ -1,5 +1,5 @@
 #version 460
-// A product of two square matrices, tile by tile. See product.rs for the meaning of buffers and parameters.
+// A product of two square matrices, tile by tile. See product/mod.rs for the meaning of buffers and parameters.
 #include "matrix/types.glsl"
 layout(set = 0, binding = 0, std430) readonly buffer Left { uint left[]; };
 layout(set = 0, binding = 1, std430) readonly buffer Right { uint right[]; };
