@@ -20,11 +20,17 @@ pub struct Check {
 }
 
 /// Every check that is about a device.
-pub const ALL: [Check; 5] = [
+pub const ALL: [Check; 11] = [
     Check { name: "digest", needs: kernels::digest::KERNEL.needs, run: stress::digest::run },
     Check { name: "fp32", needs: kernels::fp32::KERNEL.needs, run: bench::fp32::run },
     Check { name: "memory-own-address", needs: &[], run: stress::memory::own_address },
     Check { name: "memory-moving-inversions", needs: &[], run: stress::memory::moving_inversions },
+    Check { name: "memory-walking-bits", needs: &[], run: stress::memory::walking_bits },
+    Check { name: "memory-modulo-20", needs: &[], run: stress::memory::modulo_20 },
+    Check { name: "memory-march", needs: &[], run: stress::memory::march },
+    Check { name: "memory-random", needs: &[], run: stress::memory::random },
+    Check { name: "memory-retention", needs: &[], run: stress::memory::retention },
+    Check { name: "memory-neighbour", needs: &[], run: stress::memory::neighbour },
     Check { name: "stream", needs: &[], run: bench::stream::run },
 ];
 

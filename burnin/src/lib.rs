@@ -14,6 +14,7 @@ pub mod clock;
 pub mod run;
 pub mod device;
 pub mod session;
+pub mod sweep;
 pub mod check;
 pub mod stress;
 pub mod bench;

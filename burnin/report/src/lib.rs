@@ -14,6 +14,7 @@ pub mod address;
 pub mod node;
 pub mod device;
 pub mod plan;
+pub mod anatomy;
 pub mod check;
 pub mod document;
 pub mod judge;
@@ -21,6 +22,7 @@ pub mod text;
 pub mod wire;
 
 pub use address::{Bdf, MacAddr, PciId};
+pub use anatomy::{Anatomy, BitErrors, PassErrors, RegionRates};
 pub use check::{
     Canary, CheckId, CheckResult, Coverage, Measurement, Mismatch, Mismatches, Outcome, Reason, Sample,
     Subject,
