@@ -38,6 +38,12 @@ pub const ALL: &[Check] = &[
     Check { name: "matrix-product", needs: &[Feature::Matrix], run: bench::matrix::product::run },
     Check { name: "memory-own-address", needs: &[], run: stress::memory::own_address },
     Check { name: "memory-moving-inversions", needs: &[], run: stress::memory::moving_inversions },
+    Check { name: "memory-walking-bits", needs: &[], run: stress::memory::walking_bits },
+    Check { name: "memory-modulo-20", needs: &[], run: stress::memory::modulo_20 },
+    Check { name: "memory-march", needs: &[], run: stress::memory::march },
+    Check { name: "memory-random", needs: &[], run: stress::memory::random },
+    Check { name: "memory-retention", needs: &[], run: stress::memory::retention },
+    Check { name: "memory-neighbour", needs: &[], run: stress::memory::neighbour },
     Check { name: "stream", needs: &[], run: bench::stream::run },
     Check { name: "latency", needs: kernels::digest::KERNEL.needs, run: bench::latency::run },
 ];

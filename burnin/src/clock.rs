@@ -6,6 +6,14 @@ use std::time::{Duration, Instant};
 pub trait Clock {
     /// Time since an arbitrary start.
     fn now(&self) -> Duration;
+
+    /// Comes back when so much time has passed.
+    fn wait(&self, time: Duration) {
+        let end = self.now() + time;
+        while let Some(left) = end.checked_sub(self.now()).filter(|left| !left.is_zero()) {
+            std::thread::park_timeout(left);
+        }
+    }
 }
 
 /// The machine's monotonic clock.

@@ -16,6 +16,7 @@ pub mod figures;
 pub mod device;
 pub mod session;
 pub mod measure;
+pub mod sweep;
 pub mod check;
 pub mod stress;
 pub mod bench;

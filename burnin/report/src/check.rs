@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{DeviceId, Latency, Quantity, Seconds, Telemetry, Unit, UnitHistogram};
+use crate::{Anatomy, DeviceId, Latency, Quantity, RegionRates, Seconds, Telemetry, Unit, UnitHistogram};
 
 /// Names a check: lower-case words joined by hyphens, for example `memory-own-address`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -250,6 +250,12 @@ pub struct CheckResult {
     /// The wrong answers; absent where the check compares nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mismatches: Option<Mismatches>,
+    /// What wrong words of memory have in common; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anatomy: Option<Anatomy>,
+    /// Rates by region of the memory.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionRates>,
     /// Digest of all answers, 16 hexadecimal digits; equal on every conforming device.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
@@ -292,6 +298,8 @@ impl CheckResult {
             coverage: Vec::new(),
             canary: None,
             mismatches: None,
+            anatomy: None,
+            regions: Vec::new(),
             digest: None,
             units: None,
             measurements: Vec::new(),

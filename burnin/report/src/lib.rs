@@ -19,6 +19,7 @@ pub mod limits;
 pub mod latency;
 pub mod telemetry;
 pub mod units;
+pub mod anatomy;
 pub mod check;
 pub mod document;
 pub mod judge;
@@ -27,6 +28,7 @@ pub mod text;
 pub mod wire;
 
 pub use address::{Bdf, MacAddr, PciId};
+pub use anatomy::{Anatomy, BitErrors, PassErrors, RegionRates};
 pub use check::{
     Canary, CheckId, CheckResult, Coverage, Measurement, Mismatch, Mismatches, Outcome, Reason, Sample,
     Subject, WarmUp,

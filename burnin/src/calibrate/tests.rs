@@ -24,20 +24,6 @@ fn the_digest_sees_every_class_on_the_reference_device() {
     assert!(calibration.clean.rounds >= 100);
 }
 
-#[test]
-fn the_memory_checks_see_what_they_claim_on_the_reference_device() {
-    let calibration = calibrate(&options(&["memory-own-address", "memory-moving-inversions"], 12));
-    assert!(calibration.holds(), "{}", table::text(&calibration));
-    let claimed = calibration.cells.iter().filter(|cell| cell.claimed).count();
-    assert_eq!(claimed, 15 + 13);
-}
-
-#[test]
-fn the_streams_see_what_they_claim_on_the_reference_device() {
-    let calibration = calibrate(&options(&["stream-read", "stream-write", "stream-copy"], 12));
-    assert!(calibration.holds(), "{}", table::text(&calibration));
-}
-
 /// A checker that compares as many tools do: by the XOR of all results.
 #[derive(Debug)]
 struct Blind {

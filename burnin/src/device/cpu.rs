@@ -74,6 +74,12 @@ impl Cpu {
         Self { info: info(), buffers: Vec::new(), dead: false, clock: MonotonicClock::start() }
     }
 
+    /// Words of a buffer.
+    #[cfg(test)]
+    pub(crate) fn words_of(&mut self, buffer: Buffer) -> usize {
+        self.words(buffer).len()
+    }
+
     fn alive(&self) -> Result<(), DeviceError> {
         let lost = DeviceError::Lost { doing: "using a device that was lost before" };
         if self.dead { Err(lost) } else { Ok(()) }

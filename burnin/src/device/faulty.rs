@@ -116,7 +116,11 @@ impl<D: Device> Faulty<D> {
         let name = check_of(dispatch.kernel);
         let planted = match name {
             "digest" | "fp32" => dispatch.params[4] != 0,
-            "pattern" => self.serves_canary(dispatch.params[0]),
+            "pattern" => self.serves_canary(dispatch.params[0], [0, 3]),
+            sweep if sweep.starts_with("memory") => {
+                let compares = matches!(dispatch.params[0], 1 | 2);
+                self.serves_canary(dispatch.params[0], [0, 5]) || !compares
+            }
             _ => false,
         };
         if planted {
@@ -128,8 +132,7 @@ impl<D: Device> Faulty<D> {
     }
 
     /// Writes, flips, and the comparison that should find a flip: hit there, the fault would be a stray of the canary.
-    fn serves_canary(&mut self, op: u32) -> bool {
-        let [write, flip] = [0, 3];
+    fn serves_canary(&mut self, op: u32, [write, flip]: [u32; 2]) -> bool {
         let after_flip = std::mem::replace(&mut self.canary, op == flip);
         op == write || op == flip || after_flip
     }
@@ -228,6 +231,14 @@ impl<D: Device> Device for Faulty<D> {
         match (self.fault, check_of(dispatch.kernel)) {
             (Fault::FlippedBit, "pattern") if seen == HIT_MEMORY => {
                 self.flip(dispatch.buffers[0], dispatch.buffers[1], FLIPPED.0, FLIPPED.1)?;
+                self.inner.dispatch(dispatch, deadline)
+            }
+            (Fault::FlippedBit, sweep) if sweep.starts_with("memory") && seen == HIT_MEMORY => {
+                let (word, mask) = (u64::from(FLIPPED.0), FLIPPED.1);
+                let mut value = [0];
+                self.inner.read_back(dispatch.buffers[1], word, &mut value, deadline)?;
+                self.fired += 1;
+                self.inner.upload(dispatch.buffers[1], word, &[value[0] ^ mask], deadline)?;
                 self.inner.dispatch(dispatch, deadline)
             }
             (Fault::WrongWord, "digest") if hit => {

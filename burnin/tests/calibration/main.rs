@@ -72,9 +72,4 @@ checkers! {
     int32_sees_what_it_claims: "int32",
     int64_sees_what_it_claims: "int64",
     dot_sees_what_it_claims: "dot",
-    memory_own_address_sees_what_it_claims: "memory-own-address",
-    memory_moving_inversions_sees_what_it_claims: "memory-moving-inversions",
-    stream_read_sees_what_it_claims: "stream-read",
-    stream_write_sees_what_it_claims: "stream-write",
-    stream_copy_sees_what_it_claims: "stream-copy",
 }

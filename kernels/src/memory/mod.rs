@@ -200,7 +200,7 @@ impl Order {
             // Turn times stride must stay below 2^32, and stride and tiles must share no factor, or tiles would be left out.
             Self::Shuffled => STRIDES
                 .into_iter()
-                .find(|stride| tiles % stride != 0 && tiles.checked_mul(*stride).is_some())
+                .find(|stride| !tiles.is_multiple_of(*stride) && tiles.checked_mul(*stride).is_some())
                 .unwrap_or(0),
         }
     }

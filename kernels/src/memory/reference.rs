@@ -79,10 +79,6 @@ pub(super) const fn turned(turn: u32, order: u32, tiles: u32) -> u32 {
 }
 
 /// Handles one tile: all of it is read and compared before any of it is written.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the kernel's state: memory, errors, parameters, place, workgroup"
-)]
 fn sweep(cells: &mut impl Cells, errors: &mut [u32], params: &Params, place: u32, workgroup: u32) {
     let [op, kind, _, _, _, _, base, _, multiplier, mask, extra, region_tiles] = *params;
     let values = Values::from_words([kind, multiplier, mask, extra]);

@@ -119,6 +119,14 @@ fn results(out: &mut String, report: &Report, judged: &VerdictRecord) {
         let row =
             columns(&word, &clip(result.check.as_str(), check), &shown(&result.subject), &clip(&seconds, 7));
         wrap(out, &row, titles.chars().count(), &evidence(result).join(", "));
+        if let Some(anatomy) = &result.anatomy {
+            wrap(
+                out,
+                &" ".repeat(titles.chars().count()),
+                titles.chars().count(),
+                &clip(&anatomy.summary(), 600),
+            );
+        }
         for note in &result.notes {
             wrap(out, &" ".repeat(titles.chars().count()), titles.chars().count(), &clip(note, 200));
         }
@@ -151,6 +159,10 @@ fn believed(result: &CheckResult, judged: &VerdictRecord) -> Outcome {
 fn evidence(result: &CheckResult) -> Vec<String> {
     let mut parts = Vec::new();
     parts.extend(result.coverage.iter().map(covered));
+    parts.extend(result.regions.iter().filter_map(|rates| {
+        let even = number(100.0 * rates.evenness()?, 0);
+        Some(format!("{} by region within {even} %", clip(&rates.metric, 24)))
+    }));
     if let Some(wrong) = &result.mismatches {
         parts.push(format!("{} wrong", wrong.count));
     }

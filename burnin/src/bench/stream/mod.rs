@@ -1,7 +1,9 @@
-//! Measures device memory bandwidth: read, write and copy, with what was moved compared.
+//! Measures device memory bandwidth over all of the memory that the plan gives: read, write, copy and
+//! read-modify-write, with what was moved compared, and the rate of each region read alone.
 //!
-//! A read returns a sum for each 16 KiB, compared after every window; what windows of writes and copies left is compared
-//! word by word by the pattern kernel, after the destination had been filled with the complement.
+//! A read is a sweep that compares every word; a read-modify-write compares and writes the complement. What writes and
+//! copies left is compared afterwards; before, every word was another. The form of the kernel is the fastest of a short
+//! sweep and stands in `method`.
 
 pub(crate) mod run;
 

@@ -1,194 +1,191 @@
 //! Runs the stream bench.
 
-use kernels::pattern::{self, ERROR_WORDS, Errors, QUADS_PER_WORKGROUP};
-use kernels::stream::{KERNEL, Op, PATTERN, Work, expected_sum};
-use report::{Bytes, Canary, CheckResult, Measurement, Mismatch, Mismatches, Unit};
+use std::time::Duration;
 
-use crate::device::{Buffer, DeviceError, Elapsed};
-use crate::mismatches::{add, merge, score};
-use crate::session::{Launch, Session, coverage, measurement, repeats, sample};
+use kernels::memory::{Op, Order, TILE_BYTES, Values};
+use report::{
+    Backend, Bytes, CheckResult, DeviceKind, Measurement, Mismatches, Quantity, RegionRates, Sample, Unit,
+};
 
-const TILE_BYTES: u64 = QUADS_PER_WORKGROUP as u64 * 16;
-/// Word and bits of the planted faults.
-const CANARIES: [(u32, u32); 3] = [(0, 1), (4097, 1 << 31), (100_000, 1 << 15)];
+use crate::device::{DeviceError, Elapsed};
+use crate::mismatches::merge;
+use crate::session::{Session, coverage, measurement, repeats, sample};
+use crate::sweep::{Action, Found, Shape, Space, Swept, canaries};
 
-/// Source, destination, sums and errors.
-#[derive(Debug)]
-pub(crate) struct Buffers {
-    pub(crate) source: Buffer,
-    pub(crate) target: Buffer,
-    sums: Buffer,
-    errors: Buffer,
-    quads: u32,
+const VALUES: Values = Values::own_address(0);
+/// How many parts share the planned time.
+const PARTS: f64 = 4.0;
+/// Tiles on which forms of the kernel are tried: 64 MiB of a processor's memory, 1 GiB of a GPU's, far beyond its caches.
+const TRIED_TILES: [u32; 2] = [1024, 16_384];
+/// Sweeps of a region; the best counts.
+const REGION_SWEEPS: usize = 3;
+
+const fn action(op: Op, values: Values, repeat: u32) -> Action {
+    Action { op, values, order: Order::Forward, repeat }
+}
+
+/// The memory and what was found in it so far.
+struct Stream {
+    space: Space,
+    found: Found,
 }
 
 /// Runs the bench.
 pub fn run(session: &mut Session<'_>) -> Result<CheckResult, DeviceError> {
-    let buffers = Buffers::allocate(session)?;
+    let mut space = Space::allocate(session)?;
     let mut result = session.result();
-    let mut wrong = Mismatches::default();
-    buffers.pattern(session, buffers.source, pattern::Op::Write, PATTERN)?;
-    result.canary = Some(buffers.canaries(session, &mut wrong)?);
-    let mut compared = 0;
-    for (name, op) in [("read", Op::Read), ("write", Op::Write), ("copy", Op::Copy)] {
-        result.measurements.push(buffers.measure(session, name, op, &mut wrong)?);
-        // The sums of a read do not see a source that is wrong everywhere in the same way (`burnin calibrate` shows it).
-        let left = if op == Op::Read { buffers.source } else { buffers.target };
-        compared += buffers.verify(session, left, &mut wrong)?;
-    }
+    let mut strays = Mismatches::default();
+    result.canary = Some(canaries(session, &mut space, Some(action(Op::Verify, VALUES, 1)), &mut strays)?);
+    choose(session, &mut space)?;
+    let mut stream = Stream { space, found: Found::default() };
+    result.measurements = vec![
+        stream.write(session)?,
+        stream.read(session)?,
+        stream.read_modify_write(session)?,
+        stream.copy(session)?,
+    ];
+    result.regions.push(stream.by_region(session)?);
+    let Stream { space, found } = stream;
     #[expect(clippy::cast_precision_loss, reason = "byte counts below 2^53")]
-    result.coverage.push(coverage("compared_bytes", compared as f64));
+    result.coverage.push(coverage("compared_bytes", found.compared_bytes as f64));
+    let mut wrong = found.wrong;
+    merge(&mut wrong, strays);
     result.mismatches = Some(wrong);
-    buffers.free(session);
+    space.free(session);
     Ok(result)
 }
 
-fn mismatches(errors: Errors, quads: u32) -> Mismatches {
-    let compared = u32::try_from(errors.compared_bytes / 16).unwrap_or(u32::MAX);
-    let first = errors.records.into_iter().map(|record| Mismatch {
-        byte_address: u64::from(record.word) * 4,
-        expected: record.expected,
-        found: record.found,
-        workgroup: record.workgroup,
-        pass: 0,
-    });
-    let mut wrong = Mismatches { count: errors.count, bits: errors.bits, first: first.collect() };
-    if compared != quads {
-        // Not all of it was compared: here expected and found count quads.
-        add(
-            &mut wrong,
-            Mismatch { byte_address: 0, expected: quads, found: compared, workgroup: 0, pass: 0 },
-        );
+/// Tries every form of the kernel on a part of the memory and keeps the fastest.
+fn choose(session: &mut Session<'_>, space: &mut Space) -> Result<(), DeviceError> {
+    let info = session.device.info();
+    if info.backend == Backend::Cpu {
+        return Ok(());
     }
-    wrong
+    let shapes: Vec<_> = Shape::all(info).collect();
+    let most = TRIED_TILES[usize::from(info.kind != DeviceKind::Cpu)];
+    let tiles = 0..space.tiles().min(most);
+    let mut best: Option<(Duration, Shape)> = None;
+    for shape in shapes {
+        space.reshape(shape);
+        let mut took = Duration::MAX;
+        // The first time includes compilation on some drivers.
+        for _ in 0..3 {
+            let write = space.sweep(session, &action(Op::Write, VALUES, 1), tiles.clone(), 0)?;
+            let read = space.sweep(session, &action(Op::Verify, VALUES, 1), tiles.clone(), 0)?;
+            took = took.min(time(&write) + time(&read));
+        }
+        if best.is_none_or(|(least, _)| took < least) {
+            best = Some((took, shape));
+        }
+    }
+    if let Some((_, shape)) = best {
+        space.reshape(shape);
+    }
+    Ok(())
 }
 
-impl Buffers {
-    fn allocate(session: &mut Session<'_>) -> Result<Self, DeviceError> {
-        let largest = pattern::BYTES_MAX.min(session.device.info().binding_bytes_max.0);
-        let bytes = (session.memory_target().0 / 2).min(largest).max(TILE_BYTES) / TILE_BYTES * TILE_BYTES;
-        Self::of(session, u32::try_from(bytes / 16).unwrap_or(u32::MAX))
+/// By the device's clock where there is one.
+fn time(swept: &Swept) -> Duration {
+    swept.elapsed.map_or(Duration::MAX / 8, |elapsed| elapsed.device.unwrap_or(elapsed.host))
+}
+
+impl Stream {
+    fn sweep(&mut self, session: &mut Session<'_>, action: &Action, pass: u32) -> Result<Swept, DeviceError> {
+        let all = 0..self.space.tiles();
+        let mut swept = self.space.sweep(session, action, all, pass)?;
+        self.found.add(std::mem::take(&mut swept.found));
+        Ok(swept)
     }
 
-    /// Of so many quads, whole tiles.
-    pub(crate) fn of(session: &mut Session<'_>, quads: u32) -> Result<Self, DeviceError> {
-        let work = Work { op: Op::Read, quads };
-        let bytes = Bytes(u64::from(quads) * 16);
-        Ok(Self {
-            source: session.device.allocate(bytes)?,
-            target: session.device.allocate(bytes)?,
-            sums: session.device.allocate(Bytes(work.sums() as u64 * 4))?,
-            errors: session.device.allocate(Bytes(ERROR_WORDS as u64 * 4))?,
-            quads,
+    fn write(&mut self, session: &mut Session<'_>) -> Result<Measurement, DeviceError> {
+        self.sweep(session, &action(Op::Write, VALUES.complement(), 1), 0)?;
+        let measured = self.measure(session, "write", |this, session, repeat, pass| {
+            Ok(vec![this.sweep(session, &action(Op::Write, VALUES, repeat), pass)?])
+        })?;
+        self.sweep(session, &action(Op::Verify, VALUES, 1), 0)?;
+        Ok(measured)
+    }
+
+    fn read(&mut self, session: &mut Session<'_>) -> Result<Measurement, DeviceError> {
+        self.measure(session, "read", |this, session, repeat, pass| {
+            Ok(vec![this.sweep(session, &action(Op::Verify, VALUES, repeat), pass)?])
         })
     }
 
-    pub(crate) fn free(self, session: &mut Session<'_>) {
-        for buffer in [self.source, self.target, self.sums, self.errors] {
-            session.device.free(buffer);
-        }
+    fn read_modify_write(&mut self, session: &mut Session<'_>) -> Result<Measurement, DeviceError> {
+        let mut values = VALUES;
+        let measured = self.measure(session, "read-modify-write", |this, session, repeat, pass| {
+            let mut sweeps = Vec::new();
+            for _ in 0..repeat {
+                sweeps.push(this.sweep(session, &action(Op::VerifyInvert, values, 1), pass)?);
+                values = values.complement();
+            }
+            Ok(sweeps)
+        })?;
+        self.sweep(session, &action(Op::Verify, values, 1), 0)?;
+        Ok(measured)
     }
 
-    pub(crate) fn stream(
-        &self,
-        session: &mut Session<'_>,
-        op: Op,
-        repeat: u32,
-    ) -> Result<Elapsed, DeviceError> {
-        let work = Work { op, quads: self.quads };
-        session.write(self.sums, &vec![0; work.sums()])?;
-        let launch = Launch { kernel: &KERNEL, buffers: &[self.source, self.target, self.sums] };
-        session.run(launch, work.params(), work.workgroups(), repeat)
+    fn copy(&mut self, session: &mut Session<'_>) -> Result<Measurement, DeviceError> {
+        // Every word has another value than the one that is copied over it.
+        self.sweep(session, &action(Op::Write, VALUES, 1), 0)?;
+        let measured = self.measure(session, "copy", |this, session, repeat, _| {
+            (0..repeat).map(|_| this.space.copy(session, Order::Forward)).collect()
+        })?;
+        let copied = self.space.verify_copy(session, VALUES, 0)?;
+        self.found.add(copied);
+        Ok(measured)
     }
 
-    pub(crate) fn pattern(
-        &self,
-        session: &mut Session<'_>,
-        buffer: Buffer,
-        op: pattern::Op,
-        pattern: pattern::Pattern,
-    ) -> Result<Errors, DeviceError> {
-        let work = pattern::Work { op, pattern, base_word: 0, quads: self.quads };
-        session.write(self.errors, &[0; ERROR_WORDS])?;
-        let launch = Launch { kernel: &pattern::KERNEL, buffers: &[buffer, self.errors] };
-        session.run(launch, work.params(), work.workgroups(), 1)?;
-        Ok(Errors::from_words(&session.read(self.errors, ERROR_WORDS)?))
-    }
-
-    /// Compares a buffer with the data; bytes that were compared.
-    pub(crate) fn verify(
-        &self,
-        session: &mut Session<'_>,
-        buffer: Buffer,
-        wrong: &mut Mismatches,
-    ) -> Result<u64, DeviceError> {
-        let left = self.pattern(session, buffer, pattern::Op::Verify, PATTERN)?;
-        let compared = left.compared_bytes;
-        merge(wrong, mismatches(left, self.quads));
-        Ok(compared)
-    }
-
+    /// Measures windows of as many sweeps as fill one.
     fn measure(
-        &self,
+        &mut self,
         session: &mut Session<'_>,
         name: &str,
-        op: Op,
-        wrong: &mut Mismatches,
+        mut window: impl FnMut(&mut Self, &mut Session<'_>, u32, u32) -> Result<Vec<Swept>, DeviceError>,
     ) -> Result<Measurement, DeviceError> {
-        let work = Work { op, quads: self.quads };
-        // The destination must not hold the answer before.
-        self.pattern(session, self.target, pattern::Op::Write, PATTERN.complement())?;
-        // The first run of a kernel includes its compilation on some drivers.
-        self.stream(session, op, 1)?;
-        let repeat = repeats(self.stream(session, op, 1)?);
-        let samples = session.measure(1.0 / 3.0, |session, number| {
-            let elapsed = self.stream(session, op, repeat)?;
-            if op == Op::Read {
-                self.compare_sums(session, repeat, number, wrong)?;
-            }
-            Ok(sample(work.cost().bytes, repeat, elapsed))
+        // The first sweep of a kind includes compilation on some drivers.
+        window(self, session, 1, 0)?;
+        let repeat = repeats(taken(&window(self, session, 1, 0)?).1);
+        let samples = session.measure(1.0 / PARTS, |session, number| {
+            let (bytes, elapsed) = taken(&window(self, session, repeat, number)?);
+            let sample: Sample = sample(bytes, 1, elapsed);
+            Ok(sample)
         })?;
-        let size = Bytes(u64::from(self.quads) * 16);
-        let method = format!("{size} buffers, {repeat} dispatches a window");
+        let (bytes, shape) = (self.space.bytes(), self.space.shape());
+        let method = format!("{bytes}, {shape}, {repeat} sweeps a window, answers compared");
         Ok(measurement(name, Unit::BytesPerS, method, samples))
     }
 
-    /// The address of a sum is that of the 16 KiB it is of, that of the number of completed workgroups comes after them.
-    pub(crate) fn compare_sums(
-        &self,
-        session: &mut Session<'_>,
-        repeat: u32,
-        pass: u32,
-        wrong: &mut Mismatches,
-    ) -> Result<(), DeviceError> {
-        let sums = session.read(self.sums, Work { op: Op::Read, quads: self.quads }.sums())?;
-        for (workgroup, found) in (0u32..).zip(&sums[1..]) {
-            let expected = expected_sum(workgroup).wrapping_mul(repeat);
-            if *found != expected {
-                let byte_address = u64::from(workgroup) * TILE_BYTES;
-                add(wrong, Mismatch { byte_address, expected, found: *found, workgroup, pass });
+    /// Reads each region alone.
+    fn by_region(&mut self, session: &mut Session<'_>) -> Result<RegionRates, DeviceError> {
+        self.sweep(session, &action(Op::Write, VALUES, 1), 0)?;
+        let (tiles, step) = (self.space.tiles(), self.space.region_tiles());
+        let mut bytes_per_s = Vec::new();
+        for first in (0..tiles).step_by(step as usize) {
+            let region = first..(first + step).min(tiles);
+            let mut best = Quantity::ZERO;
+            for _ in 0..REGION_SWEEPS {
+                let swept = self.space.sweep(session, &action(Op::Verify, VALUES, 1), region.clone(), 0)?;
+                let (bytes, elapsed) = taken(std::slice::from_ref(&swept));
+                let rate = sample(bytes, 1, elapsed).rate().and_then(|rate| Quantity::new(rate).ok());
+                best = rate.filter(|rate| *rate > best).unwrap_or(best);
+                self.found.add(swept.found);
             }
+            bytes_per_s.push(best);
         }
-        let workgroup = Work { op: Op::Read, quads: self.quads }.workgroups();
-        let expected = workgroup.wrapping_mul(repeat);
-        if sums[0] != expected {
-            let byte_address = u64::from(workgroup) * TILE_BYTES;
-            add(wrong, Mismatch { byte_address, expected, found: sums[0], workgroup, pass });
-        }
-        Ok(())
+        let region_bytes = Bytes(u64::from(step) * TILE_BYTES);
+        Ok(RegionRates { metric: "read".to_owned(), region_bytes, bytes_per_s })
     }
+}
 
-    /// Flips bits of the source, one fault at a time, and sees that a read finds exactly the 16 KiB that have it.
-    fn canaries(&self, session: &mut Session<'_>, wrong: &mut Mismatches) -> Result<Canary, DeviceError> {
-        let mut canary = Canary { planted: 0, found: 0, strays: 0 };
-        for (word, mask) in CANARIES.into_iter().filter(|(word, _)| *word < self.quads * 4) {
-            self.pattern(session, self.source, pattern::Op::Flip { word, mask }, PATTERN)?;
-            self.stream(session, Op::Read, 1)?;
-            let mut seen = Mismatches::default();
-            self.compare_sums(session, 1, 0, &mut seen)?;
-            score(&mut canary, seen, u64::from(word) * 4 / TILE_BYTES * TILE_BYTES, wrong);
-            self.pattern(session, self.source, pattern::Op::Flip { word, mask }, PATTERN)?;
-        }
-        Ok(canary)
-    }
+/// Bytes and time of sweeps in a row.
+fn taken(sweeps: &[Swept]) -> (u64, Elapsed) {
+    let bytes = sweeps.iter().map(|swept| swept.bytes).sum();
+    let none = Elapsed { device: None, host: Duration::ZERO };
+    let elapsed = sweeps
+        .iter()
+        .filter_map(|swept| swept.elapsed)
+        .reduce(|a, b| Elapsed { device: a.device.zip(b.device).map(|(a, b)| a + b), host: a.host + b.host });
+    (bytes, elapsed.unwrap_or(none))
 }

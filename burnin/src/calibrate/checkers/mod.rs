@@ -11,8 +11,6 @@ use crate::device::DeviceError;
 use crate::session::Session;
 
 pub mod chain;
-pub mod memory;
-pub mod stream;
 
 /// A check as calibration sees it: the smallest round of work in which it would notice a fault.
 pub trait Checker: Debug + Sync {
@@ -65,10 +63,7 @@ pub trait Rounds {
 
 /// Every checker, in the order of the matrix.
 pub fn all() -> Vec<&'static dyn Checker> {
-    let chains = chain::ALL.iter().map(|chain| chain as &dyn Checker);
-    let memory = memory::ALL.iter().map(|memory| memory as &dyn Checker);
-    let stream = stream::ALL.iter().map(|stream| stream as &dyn Checker);
-    chains.chain(memory).chain(stream).collect()
+    chain::ALL.iter().map(|chain| chain as &dyn Checker).collect()
 }
 
 /// A place that a check did not report as it should.

@@ -1,10 +1,9 @@
 use kernels::chain::Work;
-use kernels::pattern::{self, Op, Pattern};
 use kernels::{SelfFault, digest};
 
 use super::*;
 use crate::calibrate::checkers::Checker as _;
-use crate::calibrate::checkers::{chain, memory};
+use crate::calibrate::checkers::chain;
 use crate::device::cpu::Cpu;
 
 const WORK: Work = Work { seed: 5, steps: 8, workgroups: 16 };
@@ -93,24 +92,6 @@ fn a_fault_within_the_kernel_is_in_one_lane() {
 #[test]
 fn a_stale_pipeline_is_another_kernel_or_another_operation() {
     assert!(outcomes(Class::StalePipeline).iter().all(|outcome| outcome.wrong[0] == WORK.lanes()));
-
-    let mut device = Injector::new(Cpu::new());
-    let buffers = [1024, pattern::ERROR_WORDS].map(|n| device.allocate(Bytes(n as u64 * 4)).unwrap());
-    let work = |op| pattern::Work { op, pattern: Pattern::own_address(3), base_word: 0, quads: 256 };
-    let injection = Injection {
-        class: Class::StalePipeline,
-        at: 0,
-        draw: Draw::new(2),
-        dissect: memory::ALL[0].dissect(),
-    };
-    device.arm(Some(injection));
-    let params = work(Op::Write).params();
-    let dispatch = Dispatch { kernel: &pattern::KERNEL, buffers: &buffers, params, workgroups: 1, repeat: 1 };
-    device.dispatch(&dispatch, DEADLINE).unwrap();
-    let what = device.arrived().unwrap();
-    assert!(what.contains("pattern with first parameter"), "{what}");
-    let errors = device.words(buffers[1], 1).unwrap();
-    assert_eq!(errors, [256], "it compared instead of writing");
 }
 
 #[test]
