@@ -111,24 +111,38 @@ impl Bench {
         verified: &[Candidate],
     ) -> Result<Vec<(Candidate, u32)>, DeviceError> {
         let mut metrics: Vec<String> = verified.iter().map(metric).collect();
+        metrics.sort_by_key(|name| verified.iter().position(|c| metric(c) == *name));
         metrics.dedup();
         let mut best = Vec::new();
         for name in metrics {
             let mut shapes: Vec<_> = verified.iter().filter(|c| metric(c) == name).collect();
             shapes.sort_by(|a, b| b.rate.total_cmp(&a.rate));
-            let mut grown: Option<(Candidate, u32)> = None;
+            let mut fastest: Option<Candidate> = None;
             for candidate in shapes.into_iter().take(TUNED) {
                 for work in layouts(session.device.info(), &candidate.work) {
-                    let laid = Candidate { work, ..candidate.clone() };
-                    let found = grow(session, &self.tiles, &laid, &mut self.findings)?;
-                    if grown.as_ref().is_none_or(|(best, _)| found.0.rate > best.rate) {
-                        grown = Some(found);
+                    let laid = self.time(session, Candidate { work, ..candidate.clone() })?;
+                    if fastest.as_ref().is_none_or(|fastest| laid.rate > fastest.rate) {
+                        fastest = Some(laid);
                     }
                 }
             }
-            best.extend(grown);
+            if let Some(fastest) = fastest {
+                best.push(grow(session, &self.tiles, &fastest, &mut self.findings)?);
+            }
         }
         Ok(best)
+    }
+
+    /// The rate of a layout; its first run includes the compilation on some drivers.
+    fn time(&mut self, session: &mut Session<'_>, candidate: Candidate) -> Result<Candidate, DeviceError> {
+        let mut fastest = 0f64;
+        for number in 0..2 {
+            let work = Work { seed: candidate.work.seed ^ (0x7100 + number), ..candidate.work };
+            let answers = self.tiles.run(session, &work, SelfFault::None, 1)?;
+            self.findings.take(&candidate.shape, &answers, number);
+            fastest = fastest.max(rate(&answers));
+        }
+        Ok(Candidate { rate: fastest, ..candidate })
     }
 
     /// Plants a fault in the first owner and one in the last; each must be found in its word, and nothing else.

@@ -1,9 +1,10 @@
 //! From the shapes that a device lists to work for a kernel, and how fast each is.
 
+use kernels::SelfFault;
 use kernels::matrix::{CLASSES, Data, Work};
 use report::{DeviceInfo, DeviceKind, MatrixScope, MatrixShape, MatrixSource, Mismatches};
 
-use super::tiles::{Answers, RESULT_WORDS_MAX, Tiles, place};
+use super::tiles::{Answers, RESULT_WORDS_MAX, Tiles, WORKGROUPS_MAX, place};
 use crate::device::matrix::kernel_types;
 use crate::device::{DeviceError, Elapsed};
 use crate::mismatches::merge;
@@ -57,7 +58,7 @@ fn work(info: &DeviceInfo, shape: &MatrixShape) -> Option<Work> {
         owners,
         invocations: shape.workgroup_invocations.unwrap_or(subgroup * owners),
         workgroups: 16 / owners,
-        rounds: 64,
+        rounds: 32,
         seed: 0x0a55_a7e1,
         wanted: Data::Exact,
     };
@@ -66,7 +67,8 @@ fn work(info: &DeviceInfo, shape: &MatrixShape) -> Option<Work> {
     exact.then(|| Work { rounds: work.rounds.min(work.rounds_max()), ..work })
 }
 
-/// How the work of a shape may be laid out: matrices of an owner and owners of a workgroup.
+/// How the work of a shape may be laid out: matrices of an owner, owners of a workgroup, and where the device tells its
+/// compute units, workgroups of each, since a last wave that is not full costs its share of the rate.
 ///
 /// A software device compiles 64 products for most of a minute, so it gets the layout alone that it has compiled already.
 pub(super) fn layouts(info: &DeviceInfo, work: &Work) -> Vec<Work> {
@@ -76,14 +78,24 @@ pub(super) fn layouts(info: &DeviceInfo, work: &Work) -> Vec<Work> {
         (DeviceKind::Cpu, false) => &[(2, 2)],
         (_, false) => &[(2, 4), (2, 8), (4, 4), (4, 8)],
     };
-    let lay = |(fragments, owners): &(u32, u32)| Work {
+    let multiples = if info.units.is_some() { &WORKGROUPS_OF_A_UNIT[..] } else { &[1] };
+    let lay = |(fragments, owners): &(u32, u32), multiple: u32| Work {
         fragments: *fragments,
         owners: *owners,
         invocations: if work.whole { work.invocations } else { subgroup * owners },
+        // Random answers are held against those of the class: three owners make a majority.
+        workgroups: (info.units.unwrap_or(1) * multiple).max((3 * CLASSES).div_ceil(*owners)),
         ..*work
     };
-    all.iter().map(lay).filter(|work| work.rounds_max() >= 2).collect()
+    let mut works: Vec<_> =
+        all.iter().flat_map(|layout| multiples.iter().map(move |multiple| lay(layout, *multiple))).collect();
+    works.retain(|work| work.rounds_max() >= 2 && Tiles::hold(work));
+    works.dedup();
+    works
 }
+
+/// How many workgroups of each compute unit are tried.
+const WORKGROUPS_OF_A_UNIT: [u32; 6] = [1, 2, 3, 4, 6, 8];
 
 /// What trying shapes has found so far.
 #[derive(Default)]
@@ -118,8 +130,9 @@ impl Findings {
     }
 }
 
-/// Grows the work until few dispatches fill a window, comparing all it computes on the way: more workgroups first, a whole
-/// number of them for each compute unit, then more rounds.
+/// Grows the work until few dispatches fill a window, comparing all it computes on the way: more workgroups where the
+/// device does not tell its compute units (else their number has been chosen), then more rounds. With the work how many
+/// dispatches make a window.
 pub(super) fn grow(
     session: &mut Session<'_>,
     tiles: &Tiles,
@@ -127,28 +140,23 @@ pub(super) fn grow(
     findings: &mut Findings,
 ) -> Result<(Candidate, u32), DeviceError> {
     let mut work = candidate.work;
-    let per_workgroup = work.tile_words() * work.owners as usize;
-    let room = u32::try_from(RESULT_WORDS_MAX / per_workgroup).unwrap_or(u32::MAX).min(1 << 14);
-    let units = session.device.info().units.filter(|units| (1..=room).contains(units)).unwrap_or(1);
-    let room = room / units * units;
-    // Random answers are held against those of the class: three owners make a majority.
-    work.workgroups = work.workgroups.max((3 * CLASSES).div_ceil(work.owners)).div_ceil(units) * units;
+    let room = RESULT_WORDS_MAX / (work.tile_words() * work.owners as usize);
+    let room = if session.device.info().units.is_some() { 0 } else { room.min(WORKGROUPS_MAX) };
+    let room = u32::try_from(room).unwrap_or(u32::MAX);
     loop {
         work.seed = work.seed.wrapping_add(0x0101);
-        // The first run of a kernel includes its compilation on some drivers.
-        let first = tiles.run(session, &work, kernels::SelfFault::None, 1)?;
-        findings.take(&candidate.shape, &first, 0);
-        let answers = tiles.run(session, &work, kernels::SelfFault::None, 1)?;
+        let answers = tiles.run(session, &work, SelfFault::None, 1)?;
         findings.take(&candidate.shape, &answers, 0);
         let repeat = repeats(answers.elapsed);
-        let grown = Candidate { work, rate: rate(&answers), ..candidate.clone() };
         if repeat <= 4 || (work.workgroups >= room && work.rounds >= work.rounds_max()) {
-            return Ok((grown, repeat));
+            return Ok((Candidate { work, rate: rate(&answers), ..candidate.clone() }, repeat));
         }
         if work.workgroups < room {
             work.workgroups = work.workgroups.saturating_mul(4).min(room);
         } else {
-            work.rounds = work.rounds.saturating_mul(4).min(work.rounds_max());
+            // No more than a second's work, should the first run have been a slow one.
+            let times = (repeat / 3).clamp(2, 64);
+            work.rounds = work.rounds.saturating_mul(times).min(work.rounds_max());
         }
     }
 }

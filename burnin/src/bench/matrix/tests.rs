@@ -4,7 +4,8 @@ use kernels::matrix::Types;
 use report::judge::settle;
 use report::plan::{Floor, PlannedCheck};
 use report::{
-    Bytes, CheckResult, DeviceInfo, MatrixScope, MatrixShape, MatrixSource, Outcome, Plan, Quantity,
+    Bytes, CheckResult, DeviceInfo, DeviceKind, MatrixScope, MatrixShape, MatrixSource, Outcome, Plan,
+    Quantity,
 };
 
 use super::shapes::candidates;
@@ -234,6 +235,25 @@ fn a_flexible_shape_of_the_same_sizes_is_tried_once_and_one_of_a_workgroup_by_it
     let work = tried[1].work;
     assert_eq!(work.kernel().name, "matrix-whole-s8-s32");
     assert_eq!((work.m, work.n, work.k, work.invocations, work.owners), (96, 64, 32, 128, 1));
+}
+
+#[test]
+fn on_a_gpu_the_fastest_layout_is_chosen_and_every_layout_compared() {
+    let mut device = device(&[Types::S8S32]);
+    device.info.kind = DeviceKind::Discrete;
+    device.info.units = Some(3);
+    device.info.subgroup_size = Some(32);
+    device.info.matrix_shapes[0] = MatrixShape { m: 4, n: 4, k: 4, ..device.info.matrix_shapes[0].clone() };
+    // Fast are four matrices of each kind, eight subgroups, and 9 workgroups: three of each unit.
+    device.time = |dispatch| {
+        let [_, _, _, invocations, 4, 8, ..] = dispatch.params else { return Duration::from_millis(400) };
+        assert_eq!(invocations, 256);
+        Duration::from_millis(u64::from(dispatch.workgroups) * if dispatch.workgroups == 9 { 3 } else { 9 })
+    };
+    let (result, outcome) = check(&mut device, super::run);
+    assert_eq!(outcome, Outcome::Pass, "{result:#?}");
+    let method = &result.measurements[0].method;
+    assert!(method.contains("4x4 accumulators, 9 workgroups of 256 (8 subgroups)"), "{method}");
 }
 
 #[test]

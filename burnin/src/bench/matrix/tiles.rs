@@ -16,7 +16,7 @@ pub(super) const RESULT_WORDS_MAX: usize = 8 << 20;
 /// Most words of operands.
 const OPERAND_WORDS_MAX: usize = 4 << 20;
 /// Most workgroups.
-const WORKGROUPS_MAX: usize = 1 << 14;
+pub(super) const WORKGROUPS_MAX: usize = 1 << 14;
 
 /// The buffers of the matrix kernels.
 #[derive(Clone, Copy)]
