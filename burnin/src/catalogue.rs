@@ -20,7 +20,7 @@ pub struct Check {
 }
 
 /// Every check that is about a device.
-pub const ALL: [Check; 11] = [
+pub const ALL: [Check; 12] = [
     Check { name: "digest", needs: kernels::digest::KERNEL.needs, run: stress::digest::run },
     Check { name: "fp32", needs: kernels::fp32::KERNEL.needs, run: bench::fp32::run },
     Check { name: "memory-own-address", needs: &[], run: stress::memory::own_address },
@@ -32,6 +32,7 @@ pub const ALL: [Check; 11] = [
     Check { name: "memory-retention", needs: &[], run: stress::memory::retention },
     Check { name: "memory-neighbour", needs: &[], run: stress::memory::neighbour },
     Check { name: "stream", needs: &[], run: bench::stream::run },
+    Check { name: "transfer", needs: &[], run: bench::transfer::run },
 ];
 
 /// The check of that name.

@@ -2,3 +2,4 @@
 
 pub mod fp32;
 pub mod stream;
+pub mod transfer;
