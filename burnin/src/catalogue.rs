@@ -46,6 +46,7 @@ pub const ALL: &[Check] = &[
     Check { name: "memory-neighbour", needs: &[], run: stress::memory::neighbour },
     Check { name: "stream", needs: &[], run: bench::stream::run },
     Check { name: "latency", needs: kernels::digest::KERNEL.needs, run: bench::latency::run },
+    Check { name: "transfer", needs: &[], run: bench::transfer::run },
 ];
 
 /// The checks of chain kernels, whose tiles can be run again one by one.

@@ -10,3 +10,4 @@ pub mod transcendental;
 pub mod matrix;
 pub mod stream;
 pub mod latency;
+pub mod transfer;

@@ -12,7 +12,7 @@ use report::{Bytes, DeviceInfo};
 use super::anatomy::{Anatomy, Dissect, hooked};
 use super::class::{Class, damage, published_mask};
 use super::draw::Draw;
-use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed};
+use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
 use crate::session::TRANSFER_DEADLINE;
 
 /// Draws of damage to the same words before another dispatch is drawn.
@@ -266,6 +266,16 @@ impl<D: Device> Device for Injector<D> {
         deadline: Duration,
     ) -> Result<(), DeviceError> {
         self.inner.read_back(buffer, first, words, deadline)
+    }
+
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        transfer: Transfer<'_>,
+        repeat: u32,
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        self.inner.transfer(buffer, transfer, repeat, deadline)
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {

@@ -7,7 +7,7 @@ use report::{
 };
 
 use super::matrix;
-use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
+use super::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
 use crate::clock::{Clock, MonotonicClock};
 
 /// The processor, running the references one workgroup after the other.
@@ -147,6 +147,23 @@ impl Device for Cpu {
         self.alive()?;
         words.copy_from_slice(&self.words(buffer)[range(first, words.len())]);
         Ok(())
+    }
+
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        mut transfer: Transfer<'_>,
+        repeat: u32,
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        let start = self.clock.now();
+        for _ in 0..repeat {
+            match &mut transfer {
+                Transfer::ToDevice(words) => self.upload(buffer, 0, words, deadline)?,
+                Transfer::ToHost(words) => self.read_back(buffer, 0, words, deadline)?,
+            }
+        }
+        Ok(Elapsed { device: None, host: self.clock.now() - start })
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {

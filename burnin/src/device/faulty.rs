@@ -7,7 +7,7 @@ use kernels::pattern;
 use report::{Bytes, DeviceInfo, DeviceKind};
 use serde::{Deserialize, Serialize};
 
-use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
+use super::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
 
 /// A fault to plant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -223,6 +223,16 @@ impl<D: Device> Device for Faulty<D> {
         deadline: Duration,
     ) -> Result<(), DeviceError> {
         self.inner.read_back(buffer, first, words, deadline)
+    }
+
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        transfer: Transfer<'_>,
+        repeat: u32,
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        self.inner.transfer(buffer, transfer, repeat, deadline)
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use report::{Bytes, DeviceInfo};
 
-use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
+use super::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
 use crate::clock::Clock;
 
 /// Counts the time of a device. A dispatch counts from submission to completion, so that compiling a kernel does not; a
@@ -76,8 +76,30 @@ impl Device for Metered<'_> {
         self.counted(|device| device.read_back(buffer, first, words, deadline))
     }
 
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        transfer: Transfer<'_>,
+        repeat: u32,
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        let elapsed = self.inner.transfer(buffer, transfer, repeat, deadline)?;
+        self.worked += elapsed.host;
+        Ok(elapsed)
+    }
+
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         let elapsed = self.inner.dispatch(dispatch, deadline)?;
+        self.worked += elapsed.host;
+        Ok(elapsed)
+    }
+
+    fn dispatch_together(
+        &mut self,
+        dispatches: &[Dispatch<'_>],
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        let elapsed = self.inner.dispatch_together(dispatches, deadline)?;
         self.worked += elapsed.host;
         Ok(elapsed)
     }

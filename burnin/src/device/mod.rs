@@ -43,6 +43,26 @@ pub struct Dispatch<'a> {
     pub repeat: u32,
 }
 
+/// A copy between memory of the host, which both sides reach, and the first words of a buffer.
+#[derive(Debug)]
+pub enum Transfer<'a> {
+    /// These words go to the device.
+    ToDevice(&'a [u32]),
+    /// So many words come from the device.
+    ToHost(&'a mut [u32]),
+}
+
+impl Transfer<'_> {
+    /// How much it copies, once.
+    pub fn bytes(&self) -> Bytes {
+        let words = match self {
+            Self::ToDevice(words) => words.len(),
+            Self::ToHost(words) => words.len(),
+        };
+        Bytes(words as u64 * 4)
+    }
+}
+
 /// How long a dispatch took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Elapsed {
@@ -125,6 +145,16 @@ pub trait Device {
         deadline: Duration,
     ) -> Result<(), DeviceError>;
 
+    /// Copies `repeat` times in a row between pinned memory of the host and a buffer. The time is that of the copies alone:
+    /// the host puts the words there before, or takes them from there after.
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        transfer: Transfer<'_>,
+        repeat: u32,
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError>;
+
     /// Runs a kernel and waits until it is done.
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError>;
 
@@ -174,6 +204,15 @@ impl Device for Box<dyn Device> {
         deadline: Duration,
     ) -> Result<(), DeviceError> {
         (**self).read_back(buffer, first, words, deadline)
+    }
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        transfer: Transfer<'_>,
+        repeat: u32,
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        (**self).transfer(buffer, transfer, repeat, deadline)
     }
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         (**self).dispatch(dispatch, deadline)

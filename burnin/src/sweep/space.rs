@@ -125,6 +125,12 @@ impl Space {
         chunks.chain([self.errors]).for_each(|buffer| session.device.free(buffer));
     }
 
+    /// The first chunk, and how many tiles it has: the first of all.
+    pub fn first_chunk(&self) -> (Buffer, u32) {
+        let Some(group) = self.groups.first() else { panic!("memory without a chunk was never taken") };
+        (group.chunks[0], group.chunk_tiles)
+    }
+
     /// Tiles of all chunks.
     pub fn tiles(&self) -> u32 {
         self.tiles

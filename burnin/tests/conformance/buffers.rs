@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use burnin::device::{Device, DeviceError};
+use burnin::device::{Device, DeviceError, Transfer};
 use kernels::mix::mix32;
 use report::Bytes;
 
@@ -84,4 +84,27 @@ pub(crate) fn more_than_the_memory_is_refused_and_the_device_goes_on<D: Device>(
     let mut found = [0; 2];
     device.read_back(buffer, 0, &mut found, DEADLINE).unwrap();
     assert_eq!(found, [0, 7]);
+}
+
+pub(crate) fn transfers_carry_words_both_ways_and_leave_the_rest_alone<D: Device>(device: &mut Option<D>) {
+    const WORDS: usize = (5 << 20) + 3;
+    let device = device.as_mut().unwrap();
+    let buffer = device.allocate(Bytes(WORDS as u64 * 4)).unwrap();
+    let mut model = noise(7, WORDS);
+    device.upload(buffer, 0, &model, DEADLINE).unwrap();
+    // Larger and smaller than what was copied before, once and in a row.
+    for (seed, words, repeat) in [(1 << 24, 1000, 1), (2 << 24, WORDS - 2, 3), (3 << 24, 1, 2)] {
+        let sent = noise(seed, words);
+        model[..words].copy_from_slice(&sent);
+        let elapsed = device.transfer(buffer, Transfer::ToDevice(&sent), repeat, DEADLINE).unwrap();
+        assert!(elapsed.host > Duration::ZERO);
+        let mut found = vec![0; WORDS];
+        device.read_back(buffer, 0, &mut found, DEADLINE).unwrap();
+        assert!(found == model, "{words} words to the device, {repeat} times");
+        let mut fetched = vec![0; words + 2];
+        let elapsed = device.transfer(buffer, Transfer::ToHost(&mut fetched), repeat, DEADLINE).unwrap();
+        assert!(elapsed.host > Duration::ZERO);
+        assert!(fetched == model[..words + 2], "{words} words and two to the host, {repeat} times");
+    }
+    device.free(buffer);
 }

@@ -7,7 +7,7 @@ use burnin::catalogue::CHAINS;
 use burnin::chains::{Recipe, Replayed, Tile, check, replay};
 use burnin::clock::MonotonicClock;
 use burnin::device::faulty::{Fault, Faulty};
-use burnin::device::{Buffer, Device, DeviceError, Dispatch, Elapsed, offers};
+use burnin::device::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer, offers};
 use burnin::session::Session;
 use kernels::units::{self, STAND_IN_UNITS, stand_in_unit};
 use report::plan::{Class, PlannedCheck, Scope};
@@ -46,6 +46,15 @@ impl<D: Device> Device for Flipping<D> {
         wait: Duration,
     ) -> Result<(), DeviceError> {
         self.inner.read_back(of, first, to, wait)
+    }
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        transfer: Transfer<'_>,
+        repeat: u32,
+        wait: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        self.inner.transfer(buffer, transfer, repeat, wait)
     }
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, wait: Duration) -> Result<Elapsed, DeviceError> {
         let mut dispatch = *dispatch;

@@ -39,6 +39,7 @@ macro_rules! conformance {
             $name, $subject,
             buffers::new_buffers_are_zero,
             buffers::words_come_back_at_odd_offsets_and_across_the_staging_size,
+            buffers::transfers_carry_words_both_ways_and_leave_the_rest_alone,
             buffers::a_buffer_given_back_can_be_had_again_thirty_times,
             buffers::more_than_the_memory_is_refused_and_the_device_goes_on,
             kernels_agree::the_digest_kernel_equals_its_reference,

@@ -237,7 +237,7 @@ mod tests {
     use super::*;
     use crate::clock::MonotonicClock;
     use crate::device::cpu::Cpu;
-    use crate::device::{Device, Dispatch};
+    use crate::device::{Device, Dispatch, Transfer};
 
     /// A device whose driver drops every nth submission of one dispatch.
     struct Dropping {
@@ -267,6 +267,15 @@ mod tests {
             by: Duration,
         ) -> Result<(), DeviceError> {
             self.cpu.read_back(from, first, words, by)
+        }
+        fn transfer(
+            &mut self,
+            buffer: Buffer,
+            transfer: Transfer<'_>,
+            repeat: u32,
+            deadline: Duration,
+        ) -> Result<Elapsed, DeviceError> {
+            self.cpu.transfer(buffer, transfer, repeat, deadline)
         }
         fn dispatch(&mut self, dispatch: &Dispatch<'_>, by: Duration) -> Result<Elapsed, DeviceError> {
             self.seen += dispatch.repeat;

@@ -13,7 +13,7 @@ use super::shapes::candidates;
 use crate::clock::MonotonicClock;
 use crate::device::cpu::{self, Cpu};
 use crate::device::matrix::kernel_types;
-use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed};
+use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
 use crate::session::Session;
 
 /// The references with another list of shapes, a clock that says what it is told to, and a fault.
@@ -73,6 +73,15 @@ impl Device for Warped {
         limit: Duration,
     ) -> Result<(), DeviceError> {
         self.inner.read_back(buffer, first, words, limit)
+    }
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        transfer: Transfer<'_>,
+        repeat: u32,
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        self.inner.transfer(buffer, transfer, repeat, deadline)
     }
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, limit: Duration) -> Result<Elapsed, DeviceError> {
         self.inner.dispatch(dispatch, limit)?;

@@ -7,7 +7,7 @@ use report::Bytes;
 use wgpu::BufferUsages;
 
 use super::logical::Logical;
-use crate::device::DeviceError;
+use crate::device::{DeviceError, Elapsed, Transfer};
 
 /// Clearing a buffer is one fill at memory speed.
 const CLEAR_DEADLINE: Duration = Duration::from_secs(30);
@@ -57,6 +57,51 @@ pub(super) fn upload(
         at += part.len() as u64 * 4;
     }
     Ok(())
+}
+
+/// Copies between a buffer that the host maps and the first words of another, `repeat` times in a row; the host's time of
+/// the copies alone. wgpu has timestamps within passes only.
+pub(super) fn transfer(
+    logical: &Logical,
+    buffer: &wgpu::Buffer,
+    transfer: Transfer<'_>,
+    repeat: u32,
+    deadline: Duration,
+) -> Result<Elapsed, DeviceError> {
+    const DOING: &str = "copying between host and device";
+    let Bytes(bytes) = transfer.bytes();
+    assert_holds(buffer, 0, usize::try_from(bytes / 4).unwrap_or(usize::MAX));
+    let usage = match transfer {
+        Transfer::ToDevice(_) => BufferUsages::MAP_WRITE | BufferUsages::COPY_SRC,
+        Transfer::ToHost(_) => BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+    };
+    let mapped_at_creation = matches!(transfer, Transfer::ToDevice(_));
+    let pinned = logical.raw().create_buffer(&wgpu::BufferDescriptor {
+        label: None,
+        size: bytes,
+        usage,
+        mapped_at_creation,
+    });
+    logical.check(DOING, Bytes(bytes))?;
+    if let Transfer::ToDevice(words) = &transfer {
+        let failed =
+            |error: wgpu::MapRangeError| DeviceError::Driver { doing: DOING, message: error.to_string() };
+        pinned.slice(..).get_mapped_range_mut().map_err(failed)?.copy_from_slice(bytemuck::cast_slice(words));
+        pinned.unmap();
+    }
+    let (source, target) = match transfer {
+        Transfer::ToDevice(_) => (&pinned, buffer),
+        Transfer::ToHost(_) => (buffer, &pinned),
+    };
+    let mut encoder = logical.encoder();
+    for _ in 0..repeat {
+        encoder.copy_buffer_to_buffer(source, 0, target, 0, bytes);
+    }
+    let host = logical.run(DOING, deadline, encoder)?;
+    if let Transfer::ToHost(words) = transfer {
+        read(logical, &pinned, bytemuck::cast_slice_mut(words))?;
+    }
+    Ok(Elapsed { device: None, host })
 }
 
 /// Our own bug, to be told from the driver's errors.

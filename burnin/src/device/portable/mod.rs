@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use report::{Bytes, DeviceId, DeviceInfo};
 
-use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
+use super::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
 
 mod adapter;
 mod logical;
@@ -130,6 +130,16 @@ impl Device for Portable {
         deadline: Duration,
     ) -> Result<(), DeviceError> {
         self.guarded(|live| live.staging.read_back(live.buffer(buffer), first, words, deadline))
+    }
+
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        transfer: Transfer<'_>,
+        repeat: u32,
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        self.guarded(|live| memory::transfer(&live.logical, live.buffer(buffer), transfer, repeat, deadline))
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {

@@ -109,23 +109,30 @@ fn out_of(bytes: Bytes) -> impl FnOnce(vk::Result) -> DeviceError {
 pub(super) struct Staging {
     memory: Memory,
     mapped: *mut u32,
+    words: usize,
 }
 
 impl Staging {
-    /// Its size in words: 16 MiB in bytes.
+    /// Size in words of the one that every device has: 16 MiB in bytes.
     pub(super) const WORDS: usize = 4 << 20;
 
-    pub(super) fn new(logical: Arc<Logical>) -> Result<Self, DeviceError> {
+    /// One of so many words.
+    pub(super) fn new(logical: Arc<Logical>, words: usize) -> Result<Self, DeviceError> {
         let coherent = vk::MemoryPropertyFlags::HOST_VISIBLE | vk::MemoryPropertyFlags::HOST_COHERENT;
         // Cached memory first: uncached host reads are an order of magnitude slower.
         let wishes = [coherent | vk::MemoryPropertyFlags::HOST_CACHED, coherent];
-        let memory = Memory::new(logical, Bytes(Self::WORDS as u64 * 4), &wishes)?;
+        let memory = Memory::new(logical, Bytes(words as u64 * 4), &wishes)?;
         // SAFETY: the memory is host-visible, of this device and not mapped; the whole of it is mapped.
         let mapped = unsafe {
             memory.logical.raw().map_memory(memory.memory, 0, vk::WHOLE_SIZE, vk::MemoryMapFlags::empty())
         }
         .map_err(failed("mapping the staging buffer"))?;
-        Ok(Self { memory, mapped: mapped.cast() })
+        Ok(Self { memory, mapped: mapped.cast(), words })
+    }
+
+    /// Its size in words.
+    pub(super) fn words(&self) -> usize {
+        self.words
     }
 
     /// Its first byte, for copies.
@@ -136,10 +143,10 @@ impl Staging {
     /// Puts words at the start.
     ///
     /// # Panics
-    /// If there are more than [`Self::WORDS`].
+    /// If there are more than [`Self::words`].
     pub(super) fn write(&mut self, words: &[u32]) {
-        assert!(words.len() <= Self::WORDS, "{} words do not fit the staging buffer", words.len());
-        // SAFETY: the mapping has WORDS words and is aligned to 64 bytes at least (minMemoryMapAlignment); the device
+        assert!(words.len() <= self.words, "{} words do not fit the staging buffer", words.len());
+        // SAFETY: the mapping has `self.words` words and is aligned to 64 bytes at least (minMemoryMapAlignment); the device
         // does not use it, since every submission is waited for; the memory is coherent, so no flush is needed.
         unsafe { std::ptr::copy_nonoverlapping(words.as_ptr(), self.mapped, words.len()) };
     }
@@ -147,9 +154,9 @@ impl Staging {
     /// Takes words from the start.
     ///
     /// # Panics
-    /// If more than [`Self::WORDS`] are asked for.
+    /// If more than [`Self::words`] are asked for.
     pub(super) fn read(&self, words: &mut [u32]) {
-        assert!(words.len() <= Self::WORDS, "{} words are more than the staging buffer has", words.len());
+        assert!(words.len() <= self.words, "{} words are more than the staging buffer has", words.len());
         // SAFETY: as in `write`; `words` is borrowed exclusively and does not overlap the mapping.
         unsafe { std::ptr::copy_nonoverlapping(self.mapped, words.as_mut_ptr(), words.len()) };
     }

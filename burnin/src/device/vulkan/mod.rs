@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use report::{Bytes, DeviceId, DeviceInfo};
 
-use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
+use super::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
 use ash::vk;
 
 mod instance;
@@ -58,7 +58,8 @@ fn open_in(instance: Instance, id: &DeviceId) -> Result<Vulkan, DeviceError> {
     let live = Live {
         submitter: Submitter::new(Arc::clone(&logical))?,
         pipelines: Pipelines::new(Arc::clone(&logical)),
-        staging: Staging::new(Arc::clone(&logical))?,
+        staging: Staging::new(Arc::clone(&logical), Staging::WORDS)?,
+        pinned: None,
         tables: Tables::new(Arc::clone(&logical)),
         buffers: Vec::new(),
         logical,
@@ -80,6 +81,8 @@ struct Live {
     submitter: Submitter,
     pipelines: Pipelines,
     staging: Staging,
+    /// For transfers that are measured; as large as the largest so far.
+    pinned: Option<Staging>,
     tables: Tables,
     buffers: Vec<Option<Memory>>,
     logical: Arc<Logical>,
@@ -119,6 +122,15 @@ impl Vulkan {
 }
 
 impl Live {
+    /// Takes the buffer for measured transfers, a larger one where it is too small; whoever takes it puts it back.
+    fn pinned(&mut self, bytes: u64) -> Result<Staging, DeviceError> {
+        let words = usize::try_from(bytes / 4).unwrap_or(usize::MAX);
+        match self.pinned.take().filter(|pinned| pinned.words() >= words) {
+            Some(pinned) => Ok(pinned),
+            None => Staging::new(Arc::clone(&self.logical), words),
+        }
+    }
+
     fn memory(&self, buffer: Buffer) -> &Memory {
         let Some(memory) = self.buffers.get(buffer.0).and_then(Option::as_ref) else {
             panic!("buffer {} was given back or never was", buffer.0)
@@ -177,7 +189,7 @@ impl Device for Vulkan {
             for part in words.chunks(Staging::WORDS) {
                 live.staging.write(part);
                 let target = Place { memory: live.memory(buffer), byte: at * 4 };
-                live.submitter.copy(live.staging.start(), target, part.len() as u64 * 4, deadline)?;
+                live.submitter.copy(live.staging.start(), target, part.len() as u64 * 4, 1, deadline)?;
                 at += part.len() as u64;
             }
             Ok(())
@@ -195,11 +207,38 @@ impl Device for Vulkan {
             let mut at = first;
             for part in words.chunks_mut(Staging::WORDS) {
                 let source = Place { memory: live.memory(buffer), byte: at * 4 };
-                live.submitter.copy(source, live.staging.start(), part.len() as u64 * 4, deadline)?;
+                live.submitter.copy(source, live.staging.start(), part.len() as u64 * 4, 1, deadline)?;
                 live.staging.read(part);
                 at += part.len() as u64;
             }
             Ok(())
+        })
+    }
+
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        transfer: Transfer<'_>,
+        repeat: u32,
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        self.guarded(|live| {
+            let Bytes(bytes) = transfer.bytes();
+            let mut pinned = live.pinned(bytes)?;
+            let place = Place { memory: live.memory(buffer), byte: 0 };
+            let elapsed = match transfer {
+                Transfer::ToDevice(words) => {
+                    pinned.write(words);
+                    live.submitter.copy(pinned.start(), place, bytes, repeat, deadline)?
+                }
+                Transfer::ToHost(words) => {
+                    let elapsed = live.submitter.copy(place, pinned.start(), bytes, repeat, deadline)?;
+                    pinned.read(words);
+                    elapsed
+                }
+            };
+            live.pinned = Some(pinned);
+            Ok(elapsed)
         })
     }
 

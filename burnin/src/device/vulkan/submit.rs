@@ -124,23 +124,32 @@ impl Submitter {
         .map(|_| ())
     }
 
-    /// Copies `bytes` from one buffer to another.
+    /// Copies `bytes` from one buffer to another, `repeat` times in a row.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "from where, to where, how much, how often, and how long at most"
+    )]
     pub(super) fn copy(
         &self,
         source: Place<'_>,
         target: Place<'_>,
         bytes: u64,
+        repeat: u32,
         deadline: Duration,
-    ) -> Result<(), DeviceError> {
+    ) -> Result<Elapsed, DeviceError> {
         source.assert_holds(bytes);
         target.assert_holds(bytes);
         let region = [vk::BufferCopy { src_offset: source.byte, dst_offset: target.byte, size: bytes }];
         let (source, target) = (source.memory.raw(), target.memory.raw());
         self.run("copying a buffer", deadline, |device, commands| {
-            // SAFETY: `commands` is recording; the regions lie within both buffers (asserted above) and do not overlap: the buffers differ.
-            unsafe { device.cmd_copy_buffer(commands, source, target, &region) };
+            for n in 0..repeat {
+                if n > 0 {
+                    barrier(device, commands, vk::PipelineStageFlags::TRANSFER);
+                }
+                // SAFETY: `commands` is recording; the regions lie within both buffers (asserted above) and do not overlap: the buffers differ.
+                unsafe { device.cmd_copy_buffer(commands, source, target, &region) };
+            }
         })
-        .map(|_| ())
     }
 
     /// Most kernels of one submission.

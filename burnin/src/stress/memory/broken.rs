@@ -10,7 +10,7 @@ use report::{Bytes, DeviceInfo};
 
 use crate::clock::Clock;
 use crate::device::cpu::Cpu;
-use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed};
+use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
 
 /// How it is broken. Words are numbered over all chunks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -148,6 +148,16 @@ impl Device for BrokenMemory {
         deadline: Duration,
     ) -> Result<(), DeviceError> {
         self.inner.read_back(buffer, first, words, deadline)
+    }
+
+    fn transfer(
+        &mut self,
+        buffer: Buffer,
+        transfer: Transfer<'_>,
+        repeat: u32,
+        deadline: Duration,
+    ) -> Result<Elapsed, DeviceError> {
+        self.inner.transfer(buffer, transfer, repeat, deadline)
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
