@@ -199,7 +199,7 @@ impl Bench {
             "{size} x {size} x {size}, {m}x{n}x{k}, {fragments}x{fragments} accumulators, {owners} subgroups a workgroup, \
              {repeat} products a window"
         );
-        Ok(measurement(self.work.kernel().name, unit, method, samples))
+        Ok(measurement(&format!("product-{}", types.name()), unit, method, samples))
     }
 
     /// How many products fill a window; the first run of a kernel includes its compilation on some drivers.

@@ -17,9 +17,9 @@ use crate::mix::{GOLDEN, mix32};
 use crate::{Cost, Feature, Kernel, Params, SelfFault};
 
 /// Different rows of the left matrix.
-const ROWS: usize = 61;
+pub const ROWS: usize = 61;
 /// Different columns of the right matrix.
-const COLUMNS: usize = 67;
+pub const COLUMNS: usize = 67;
 
 /// The kernels, in the order of [`Types::ALL`].
 pub static KERNELS: [Kernel; 7] = [
