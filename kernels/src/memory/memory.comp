@@ -100,6 +100,85 @@ uint difference(QUAD found[STEPS], uint n) {
 #endif
 }
 
+// Handles the tile of one turn; how many strips were compared.
+uint sweep(uint turn, uint tiles, uint lane) {
+    if (ORDER == 1u) { turn = tiles - 1u - turn; }
+    if (ORDER > 1u) { turn = turn * ORDER % tiles; }
+    const uint place = params[5] + turn;
+    const uint tile = params[6] + place;
+    const uint fold = fold_of(tile);
+    const uint word = tile * TILE_WORDS + lane * QUAD_WORDS;
+#ifdef TABLE
+    Chunk chunk = Chunk(table[place / params[7]]);
+    Again again = Again(table[place / params[7]]);
+    const uint local = place % params[7];
+#else
+    const uint local = place;
+#endif
+    const uint first = local * (TILE_WORDS / QUAD_WORDS) + lane;
+    const uint step_words = LANES * QUAD_WORDS;
+    if (OP == WRITE) {
+        [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
+            chunk.quads[first + u * LANES] = value(word + u * step_words, fold);
+        }
+    } else if (OP == WRITE_OTHERS) {
+        [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
+            const uint at = word + u * step_words;
+            if (!victim(at)) { chunk.quads[first + u * LANES] = value(at, fold); }
+        }
+    } else if (OP == COPY) {
+#ifdef TABLE
+        Chunk target = Chunk(table[(place + params[10]) / params[7]]);
+        const uint to = (place + params[10]) % params[7] * (TILE_WORDS / QUAD_WORDS) + lane;
+        [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
+            target.quads[to + u * LANES] = chunk.quads[first + u * LANES];
+        }
+#else
+        const uint to = first + params[10] * (TILE_WORDS / QUAD_WORDS);
+        [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
+            chunk.quads[to + u * LANES] = chunk.quads[first + u * LANES];
+        }
+#endif
+    } else {
+        QUAD found[STEPS];
+        QUAD any = QUAD(0u);
+        [[unroll]] for (uint u = 0u; u < STEPS; ++u) { found[u] = chunk.quads[first + u * LANES]; }
+        [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
+            found[u] ^= value(word + u * step_words, fold);
+            any |= found[u];
+        }
+        if ((any.x | any.y | any.z | any.w) != 0u) {
+            // What was read stays as it was read: an error that is gone at a second look is counted all the same.
+            [[dont_unroll]] for (uint n = 0u; n < STEPS * QUAD_WORDS; ++n) {
+                const uint wrong = difference(found, n);
+                if (wrong != 0u) {
+                    const uint offset = n / QUAD_WORDS * step_words + lane * QUAD_WORDS + n % QUAD_WORDS;
+                    const uint expected = four(tile * TILE_WORDS + offset, fold).x;
+                    const uint at = atomicAdd(errors[1], 1u);
+                    atomicOr(errors[2], wrong & ~expected);
+                    atomicOr(errors[3], wrong & expected);
+                    atomicAdd(errors[4u + min(tile / params[11], 63u)], 1u);
+                    if (at < RECORDS_MAX) {
+                        const uint again_at = local * TILE_WORDS + offset;
+                        const uint a = again.words[again_at];
+                        const uint b = again.words[again_at];
+                        const uint c = again.words[again_at];
+                        records[17u + 2u * at] = uvec4(tile, offset, expected, expected ^ wrong);
+                        records[18u + 2u * at] = uvec4(gl_WorkGroupID.x, a, b, c);
+                    }
+                }
+            }
+        }
+        if (OP == VERIFY_INVERT) {
+            [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
+                chunk.quads[first + u * LANES] = ~value(word + u * step_words, fold);
+            }
+        }
+        return 1u;
+    }
+    return 0u;
+}
+
 void main() {
     const uint lane = gl_LocalInvocationID.x;
     if (OP == FLIP) {
@@ -113,85 +192,14 @@ void main() {
         return;
     }
     const uint tiles = params[4];
-    const uint grid = (tiles + TILES_EACH - 1u) / TILES_EACH;
     uint strips = 0u;
-    [[dont_unroll]] for (uint k = 0u; k < TILES_EACH; ++k) {
-        uint turn = gl_WorkGroupID.x + k * grid;
-        // Where there is one turn each, no branch: a software device would mask every access for it.
-        if (TILES_EACH > 1u && turn >= tiles) { break; }
-        if (ORDER == 1u) { turn = tiles - 1u - turn; }
-        if (ORDER > 1u) { turn = turn * ORDER % tiles; }
-        const uint place = params[5] + turn;
-        const uint tile = params[6] + place;
-        const uint fold = fold_of(tile);
-        const uint word = tile * TILE_WORDS + lane * QUAD_WORDS;
-#ifdef TABLE
-        Chunk chunk = Chunk(table[place / params[7]]);
-        Again again = Again(table[place / params[7]]);
-        const uint local = place % params[7];
-#else
-        const uint local = place;
-#endif
-        const uint first = local * (TILE_WORDS / QUAD_WORDS) + lane;
-        const uint step_words = LANES * QUAD_WORDS;
-        if (OP == WRITE) {
-            [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
-                chunk.quads[first + u * LANES] = value(word + u * step_words, fold);
-            }
-        } else if (OP == WRITE_OTHERS) {
-            [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
-                const uint at = word + u * step_words;
-                if (!victim(at)) { chunk.quads[first + u * LANES] = value(at, fold); }
-            }
-        } else if (OP == COPY) {
-#ifdef TABLE
-            Chunk target = Chunk(table[(place + params[10]) / params[7]]);
-            const uint to = (place + params[10]) % params[7] * (TILE_WORDS / QUAD_WORDS) + lane;
-            [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
-                target.quads[to + u * LANES] = chunk.quads[first + u * LANES];
-            }
-#else
-            const uint to = first + params[10] * (TILE_WORDS / QUAD_WORDS);
-            [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
-                chunk.quads[to + u * LANES] = chunk.quads[first + u * LANES];
-            }
-#endif
-        } else {
-            QUAD found[STEPS];
-            QUAD any = QUAD(0u);
-            [[unroll]] for (uint u = 0u; u < STEPS; ++u) { found[u] = chunk.quads[first + u * LANES]; }
-            [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
-                found[u] ^= value(word + u * step_words, fold);
-                any |= found[u];
-            }
-            if ((any.x | any.y | any.z | any.w) != 0u) {
-                // What was read stays as it was read: an error that is gone at a second look is counted all the same.
-                [[dont_unroll]] for (uint n = 0u; n < STEPS * QUAD_WORDS; ++n) {
-                    const uint wrong = difference(found, n);
-                    if (wrong != 0u) {
-                        const uint offset = n / QUAD_WORDS * step_words + lane * QUAD_WORDS + n % QUAD_WORDS;
-                        const uint expected = four(tile * TILE_WORDS + offset, fold).x;
-                        const uint at = atomicAdd(errors[1], 1u);
-                        atomicOr(errors[2], wrong & ~expected);
-                        atomicOr(errors[3], wrong & expected);
-                        atomicAdd(errors[4u + min(tile / params[11], 63u)], 1u);
-                        if (at < RECORDS_MAX) {
-                            const uint again_at = local * TILE_WORDS + offset;
-                            const uint a = again.words[again_at];
-                            const uint b = again.words[again_at];
-                            const uint c = again.words[again_at];
-                            records[17u + 2u * at] = uvec4(tile, offset, expected, expected ^ wrong);
-                            records[18u + 2u * at] = uvec4(gl_WorkGroupID.x, a, b, c);
-                        }
-                    }
-                }
-            }
-            if (OP == VERIFY_INVERT) {
-                [[unroll]] for (uint u = 0u; u < STEPS; ++u) {
-                    chunk.quads[first + u * LANES] = ~value(word + u * step_words, fold);
-                }
-            }
-            ++strips;
+    if (TILES_EACH == 1u) {
+        // No loop, however short: a software device would mask every access for it.
+        strips = sweep(gl_WorkGroupID.x, tiles, lane);
+    } else {
+        const uint grid = (tiles + TILES_EACH - 1u) / TILES_EACH;
+        [[dont_unroll]] for (uint turn = gl_WorkGroupID.x; turn < tiles; turn += grid) {
+            strips += sweep(turn, tiles, lane);
         }
     }
     if (strips > 0u) { atomicAdd(errors[0], strips); }
