@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use report::{Backend, Bytes, CheckId, CheckResult, DeviceId, DeviceInfo, Plan};
 
+use crate::calibrate::mutants::{Trials, Tried};
 use crate::device::faulty::Fault;
 
 pub mod serve;
@@ -25,6 +26,8 @@ pub enum Job {
     },
     /// Run every check of the plan that is about a device.
     Burn(Burn),
+    /// Try changed kernels.
+    Mutants(Trials),
 }
 
 /// A burn-in of one device.
@@ -54,4 +57,6 @@ pub enum Event {
     Progress(CheckId, f64),
     /// A check is over.
     Finished(Box<CheckResult>),
+    /// A changed kernel is tried.
+    Mutant(Tried),
 }

@@ -7,6 +7,7 @@ use report::plan::{PlannedCheck, Scope};
 use report::{CheckResult, Outcome, Quantity, Reason, Subject};
 
 use super::{Burn, Event, Job};
+use crate::calibrate::mutants::trial;
 use crate::catalogue;
 use crate::clock::{Clock, MonotonicClock};
 use crate::device::faulty::{Fault, Faulty};
@@ -36,6 +37,13 @@ pub fn serve(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<(), Serv
             say(output, &Event::Listed(listed))
         }
         Job::Burn(burn) => run(&burn, output),
+        Job::Mutants(trials) => {
+            let tried = trial::run(&trials, &mut |tried| say(output, &Event::Mutant(tried)))?;
+            if let Err(error) = tried {
+                tracing::error!(%error, "no kernel could be tried");
+            }
+            Ok(())
+        }
     }
 }
 

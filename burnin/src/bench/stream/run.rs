@@ -19,7 +19,7 @@ pub(crate) struct Buffers {
     pub(crate) target: Buffer,
     sums: Buffer,
     errors: Buffer,
-    quads: u32,
+    pub(crate) quads: u32,
 }
 
 /// Runs the bench.

@@ -11,7 +11,7 @@ use crate::calibrate::draw::Draw;
 use crate::device::{DeviceError, Dispatch};
 use crate::mismatches::merge;
 use crate::session::Session;
-use crate::stress::memory::chunks::Chunks;
+use crate::stress::memory::chunks::{Chunk, Chunks};
 use crate::stress::memory::run::{Tally, moving_inversions_passes, own_address_passes};
 
 /// One of the memory checks.
@@ -98,10 +98,15 @@ struct Ready {
 
 impl Ready {
     /// A write, a flip and a comparison that must find just that flip.
-    fn flip(&self, session: &mut Session<'_>, op: Op, draw: &mut Draw) -> Result<Mismatches, DeviceError> {
+    fn flip(
+        &self,
+        session: &mut Session<'_>,
+        op: Op,
+        word: u32,
+        draw: &mut Draw,
+    ) -> Result<Mismatches, DeviceError> {
         let Some(chunk) = self.chunks.first() else { return Ok(unlike(1, 0)) };
-        let (word, mask) = (draw.word() % (QUADS * 4), draw.bits());
-        let pattern = Pattern::own_address(draw.word());
+        let (mask, pattern) = (draw.bits(), Pattern::own_address(draw.word()));
         self.chunks.run(session, &chunk, Op::Write, pattern, 0)?;
         self.chunks.run(session, &chunk, Op::Flip { word, mask }, pattern, 0)?;
         let seen = self.chunks.run(session, &chunk, op, pattern, 0)?.wrong;
@@ -113,7 +118,8 @@ impl Ready {
             workgroup: word / 4 / QUADS_PER_WORKGROUP,
             pass: 0,
         };
-        let right = seen.count == 1 && seen.bits == mask && seen.first == [planted];
+        let counters = session.read(self.chunks.errors, 4)? == [QUADS, 1, mask, 1];
+        let right = counters && seen.count == 1 && seen.bits == mask && seen.first == [planted];
         Ok(if right { Mismatches::default() } else { unlike(1, seen.count) })
     }
 
@@ -135,8 +141,31 @@ impl Ready {
             let word = u32::try_from(m.byte_address / 4).unwrap_or(u32::MAX);
             m.found == pattern.value(word) && m.expected == !m.found
         });
+        let beyond = session.read(self.chunks.errors, 2 * ERROR_WORDS)?.split_off(ERROR_WORDS);
+        let counters = session.read(self.chunks.errors, 4)? == [QUADS, QUADS * 4, u32::MAX, QUADS * 4];
+        let right = right && counters && beyond.iter().all(|word| *word == 0);
         let counts = (seen.count, places.len()) == (u64::from(QUADS) * 4, Mismatches::KEPT_MAX);
         Ok(if right && counts { Mismatches::default() } else { unlike(u64::from(QUADS) * 4, seen.count) })
+    }
+}
+
+impl Ready {
+    /// Works on part of the chunk, which ends within a workgroup; the rest must stay as it is.
+    fn part(&self, session: &mut Session<'_>, op: Op, draw: &mut Draw) -> Result<Mismatches, DeviceError> {
+        // In the second workgroup some lanes have one quad to do and the others none.
+        const PART: u32 = QUADS_PER_WORKGROUP + 40;
+        let Some(chunk) = self.chunks.first() else { return Ok(unlike(1, 0)) };
+        let pattern = Pattern::own_address(draw.word());
+        self.chunks.run(session, &chunk, Op::Write, pattern, 0)?;
+        let part = Chunk { quads: PART, ..chunk };
+        let with = if op == Op::Write { pattern.complement() } else { pattern };
+        let mut wrong = self.chunks.run(session, &part, op, with, 0)?.wrong;
+        let inverted = if op == Op::Verify { 0 } else { u64::from(PART) * 4 };
+        let left = self.chunks.run(session, &chunk, Op::Verify, pattern, 0)?.wrong;
+        if left.count != inverted || left.first.iter().any(|m| m.byte_address >= u64::from(PART) * 16) {
+            merge(&mut wrong, unlike(inverted, left.count));
+        }
+        Ok(wrong)
     }
 }
 
@@ -161,10 +190,15 @@ impl Rounds for Ready {
         let mut draw = Draw::new(u64::from(seed));
         let mut wrong = Mismatches::default();
         let op = if self.check == Memory::OwnAddress { Op::Verify } else { Op::VerifyInvert };
-        for _ in 0..3 {
-            merge(&mut wrong, self.flip(session, op, &mut draw)?);
+        // The first invocation, both sides of the border of two workgroups, the end, and any.
+        let border = QUADS_PER_WORKGROUP * 4;
+        for word in [draw.word() % 4, border - 1, border, QUADS * 4 - 1, draw.word() % (QUADS * 4)] {
+            merge(&mut wrong, self.flip(session, op, word, &mut draw)?);
         }
         merge(&mut wrong, self.all_wrong(session, op, &mut draw)?);
+        for op in [Op::Write, Op::Verify, Op::VerifyInvert] {
+            merge(&mut wrong, self.part(session, op, &mut draw)?);
+        }
         Ok(wrong)
     }
 

@@ -11,6 +11,7 @@ use crate::bench::stream::run::Buffers;
 use crate::calibrate::anatomy::{Anatomy, Dissect, Region};
 use crate::calibrate::class::Class;
 use crate::device::{DeviceError, Dispatch};
+use crate::mismatches::merge;
 use crate::session::Session;
 
 /// What is streamed how.
@@ -27,7 +28,7 @@ pub static ALL: [Stream; 3] = [
     Stream { name: "stream-copy", op: Op::Copy },
 ];
 
-/// Two workgroups, so that one can be taken for the other.
+/// Two workgroups, so that one can be taken for the other; buffers are one longer, to see that it stays as it is.
 const QUADS: u32 = 2 * QUADS_PER_WORKGROUP;
 
 impl Checker for Stream {
@@ -58,7 +59,9 @@ impl Checker for Stream {
     }
 
     fn prepare(&self, session: &mut Session<'_>) -> Result<Box<dyn Rounds>, DeviceError> {
-        Ok(Box::new(Ready { op: self.op, buffers: Buffers::of(session, QUADS)? }))
+        let mut buffers = Buffers::of(session, QUADS + QUADS_PER_WORKGROUP)?;
+        buffers.quads = QUADS;
+        Ok(Box::new(Ready { op: self.op, buffers }))
     }
 }
 
@@ -94,6 +97,25 @@ fn dissect(dispatch: &Dispatch<'_>) -> Anatomy {
 struct Ready {
     op: Op,
     buffers: Buffers,
+}
+
+impl Ready {
+    /// What lies beyond the work must stay as it is.
+    fn beyond(&mut self, session: &mut Session<'_>) -> Result<Mismatches, DeviceError> {
+        let Buffers { source, target, .. } = self.buffers;
+        let all = QUADS + QUADS_PER_WORKGROUP;
+        self.buffers.quads = all;
+        self.buffers.pattern(session, source, pattern::Op::Write, PATTERN)?;
+        self.buffers.pattern(session, target, pattern::Op::Write, PATTERN.complement())?;
+        self.buffers.quads = QUADS;
+        self.buffers.stream(session, self.op, 1)?;
+        self.buffers.quads = all;
+        let left = self.buffers.pattern(session, target, pattern::Op::Verify, PATTERN)?;
+        self.buffers.quads = QUADS;
+        let untouched = if self.op == Op::Read { all } else { QUADS_PER_WORKGROUP };
+        let expected = u64::from(untouched) * 4;
+        Ok(if left.count == expected { Mismatches::default() } else { unlike(expected, left.count) })
+    }
 }
 
 impl Rounds for Ready {
@@ -136,6 +158,7 @@ impl Rounds for Ready {
         if seen.count != 1 {
             wrong = unlike(1, seen.count);
         }
+        merge(&mut wrong, self.beyond(session)?);
         Ok(wrong)
     }
 

@@ -15,16 +15,16 @@ const TILE_BYTES: u64 = QUADS_PER_WORKGROUP as u64 * 16;
 #[derive(Debug)]
 pub(crate) struct Chunks {
     chunks: Vec<Chunk>,
-    errors: Buffer,
+    pub(crate) errors: Buffer,
 }
 
 /// One chunk.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Chunk {
-    pub(super) buffer: Buffer,
+    pub(crate) buffer: Buffer,
     /// Number of its first word among all.
-    pub(super) first_word: u64,
-    pub(super) quads: u32,
+    pub(crate) first_word: u64,
+    pub(crate) quads: u32,
 }
 
 impl Chunk {
@@ -44,9 +44,9 @@ impl Chunk {
 }
 
 impl Chunks {
-    /// One chunk of so many quads.
+    /// One chunk of so many quads, and an error buffer twice as long as is needed.
     pub(crate) fn one(session: &mut Session<'_>, quads: u32) -> Result<Self, DeviceError> {
-        let errors = session.device.allocate(Bytes(ERROR_WORDS as u64 * 4))?;
+        let errors = session.device.allocate(Bytes(2 * ERROR_WORDS as u64 * 4))?;
         let buffer = session.device.allocate(Bytes(u64::from(quads) * 16))?;
         Ok(Self { chunks: vec![Chunk { buffer, first_word: 0, quads }], errors })
     }
