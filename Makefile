@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders bench clean-state
+.PHONY: help bringup test lint shaders bench calibrate clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint      format and clippy"
 	@echo "make shaders   compile the GLSL anew after a change (needs a C++ compiler)"
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
+	@echo "make calibrate prove that the checkers see what they claim: faults, clean rounds, changed kernels (half an hour)"
 
 bringup:
 	@images/packages.sh run
@@ -39,6 +40,13 @@ shaders:
 
 bench:
 	$(CARGO) bench --locked -p benches
+
+# The document goes to $(STATE), and from there into docs/calibration.md.
+calibrate:
+	@mkdir -p $(STATE)
+	$(CARGO) build --release --locked -p burnin
+	target/release/burnin calibrate --mutants --out $(STATE)/calibration.json
+	@docs/calibration.sh $(STATE)/calibration.json > docs/calibration.md
 
 clean-state:
 	rm -rf $(STATE)

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow};
 use burnin::calibrate::checkers::{self, Checker};
 use burnin::calibrate::class::Class;
-use burnin::calibrate::document::Calibration;
+use burnin::calibrate::document::{Calibration, Mutants};
 use burnin::calibrate::inject::Injector;
 use burnin::calibrate::matrix::{Bench, Shot};
+use burnin::calibrate::mutants::{MUTANT_DEADLINE_MS, Trials};
 use burnin::calibrate::{Options, planned, run, table};
-use burnin::clock::MonotonicClock;
+use burnin::clock::{Clock as _, MonotonicClock};
 use burnin::device::{self, Device};
 use report::{Backend, DeviceId};
 
@@ -38,12 +39,21 @@ pub(crate) struct Calibrate {
     /// Do one injection again, by its seed; needs one checker and one class
     #[arg(long, value_name = "SEED")]
     replay: Option<String>,
+    /// Also change the kernels, in every small way, and see that it is noticed; Vulkan only
+    #[arg(long)]
+    mutants: bool,
+    /// Of the changed kernels only every so-manieth
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    mutants_step: u32,
     /// Print one JSON document
     #[arg(long, conflicts_with = "markdown")]
     json: bool,
     /// Print Markdown, as in docs/calibration.md
     #[arg(long)]
     markdown: bool,
+    /// Run nothing: print a document that `--out` wrote
+    #[arg(long, value_name = "FILE")]
+    show: Option<std::path::PathBuf>,
     /// Also write the JSON document to this file
     #[arg(long)]
     out: Option<std::path::PathBuf>,
@@ -59,6 +69,13 @@ const BROKEN: u8 = 1;
 
 /// Calibrates, prints, and says by the exit code whether every claim holds.
 pub(crate) fn calibrate(arguments: &Calibrate) -> Result<ExitCode> {
+    if let Some(path) = &arguments.show {
+        let text =
+            std::fs::read(path).map_err(|error| Usage(format!("reading `{}`: {error}", path.display())))?;
+        let calibration: Calibration = serde_json::from_slice(&text)
+            .map_err(|error| Usage(format!("`{}` is no calibration: {error}", path.display())))?;
+        return print(arguments, &calibration);
+    }
     let device = open(arguments)?;
     let checkers = chosen(&arguments.checker)?;
     if let Some(seed) = &arguments.replay {
@@ -68,9 +85,38 @@ pub(crate) fn calibrate(arguments: &Calibrate) -> Result<ExitCode> {
     let options =
         Options { checkers, classes, injections: arguments.injections, clean_rounds: arguments.clean_rounds };
     let clock = MonotonicClock::start();
-    let calibration = run(&options, device, &clock, &mut progress)?;
-    print(arguments, &calibration)?;
-    Ok(if calibration.holds() { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
+    let mut calibration = run(&options, device, &clock, &mut progress)?;
+    if arguments.mutants {
+        let start = clock.now();
+        calibration.mutants = Some(mutants(arguments, &calibration.device.id, &options.checkers)?);
+        calibration.took_s += (clock.now() - start).as_secs_f64();
+    }
+    print(arguments, &calibration)
+}
+
+/// Changed kernels of the checkers that are asked for.
+fn mutants(arguments: &Calibrate, device: &DeviceId, checkers: &[&'static dyn Checker]) -> Result<Mutants> {
+    let backend = Backend::from(arguments.backend);
+    if backend != Backend::Vulkan {
+        return Err(Usage("--mutants changes SPIR-V, which only `--backend vulkan` runs".to_owned()).into());
+    }
+    let program = super::this_program()?;
+    let mut mutants = Mutants::default();
+    for kernel in kernels::ALL {
+        if !checkers.iter().any(|checker| checker.kernels().iter().any(|mine| mine.name == kernel.name)) {
+            continue;
+        }
+        let trials = Trials {
+            backend,
+            device: device.clone(),
+            kernel: kernel.name.to_owned(),
+            from: 0,
+            step: arguments.mutants_step,
+            deadline_ms: MUTANT_DEADLINE_MS,
+        };
+        burnin::calibrate::mutants::run(&program, &trials, kernel, &mut progress, &mut mutants)?;
+    }
+    Ok(mutants)
 }
 
 fn open(arguments: &Calibrate) -> Result<Box<dyn Device>> {
@@ -109,7 +155,7 @@ fn progress(what: &str, share: f64) {
     };
 }
 
-fn print(arguments: &Calibrate, calibration: &Calibration) -> Result<()> {
+fn print(arguments: &Calibrate, calibration: &Calibration) -> Result<ExitCode> {
     if std::io::stderr().is_terminal() {
         let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
@@ -121,7 +167,8 @@ fn print(arguments: &Calibrate, calibration: &Calibration) -> Result<()> {
         (true, _) => json,
         (_, true) => table::markdown(calibration),
         _ => table::text(calibration),
-    })
+    })?;
+    Ok(if calibration.holds() { ExitCode::SUCCESS } else { ExitCode::from(BROKEN) })
 }
 
 fn replay(

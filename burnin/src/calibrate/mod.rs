@@ -19,6 +19,7 @@ pub mod checkers;
 pub mod matrix;
 pub mod naive;
 pub mod law;
+pub mod mutants;
 pub mod document;
 pub mod table;
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use report::{Backend, Bytes, CheckId, CheckResult, DeviceId, DeviceInfo, Plan, Seconds};
 
+use crate::calibrate::mutants::{Trials, Tried};
 use crate::chains::{Replayed, Tile};
 use crate::device::faulty::Fault;
 
@@ -28,6 +29,8 @@ pub enum Job {
     Burn(Burn),
     /// Run one tile of a chain check again and again.
     Replay(Again),
+    /// Try changed kernels.
+    Mutants(Trials),
 }
 
 /// A tile and how long to run it.
@@ -72,4 +75,6 @@ pub enum Event {
     Progress(CheckId, f64),
     /// A check is over.
     Finished(Box<CheckResult>),
+    /// A changed kernel is tried.
+    Mutant(Tried),
 }

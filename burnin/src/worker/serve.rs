@@ -7,6 +7,7 @@ use report::plan::{Class, PlannedCheck, Scope};
 use report::{Backend, Bytes, CheckId, CheckResult, DeviceId, Outcome, Quantity, Reason, Subject};
 
 use super::{Again, Burn, Event, Job};
+use crate::calibrate::mutants::trial;
 use crate::catalogue;
 use crate::chains::{Replayed, replay};
 use crate::clock::{Clock, MonotonicClock};
@@ -39,6 +40,13 @@ pub fn serve(input: &mut dyn BufRead, output: &mut dyn Write) -> Result<(), Serv
         }
         Job::Burn(burn) => run(&burn, output),
         Job::Replay(again) => say(output, &Event::Replayed(run_again(&again).map(Box::new))),
+        Job::Mutants(trials) => {
+            let tried = trial::run(&trials, &mut |tried| say(output, &Event::Mutant(tried)))?;
+            if let Err(error) = tried {
+                tracing::error!(%error, "no kernel could be tried");
+            }
+            Ok(())
+        }
     }
 }
 

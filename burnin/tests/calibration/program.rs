@@ -26,6 +26,24 @@ fn it_prints_a_table_or_a_document_and_exits_with_0_when_every_claim_holds() {
 }
 
 #[test]
+fn a_document_that_was_written_is_shown_again_as_markdown_with_its_claims_judged_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("calibration.json");
+    let file = path.to_str().unwrap();
+    assert!(calibrate(&[&SMALL[..], &["--out", file]].concat()).status.success());
+    let shown = calibrate(&["--show", file, "--markdown"]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.status.success() && text.contains("| one-bit | 100 |"), "{text}");
+
+    let mut document: Calibration = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    document.cells[0].found -= 1;
+    std::fs::write(&path, serde_json::to_vec(&document).unwrap()).unwrap();
+    assert_eq!(calibrate(&["--show", file]).status.code(), Some(1));
+    std::fs::write(&path, "{}").unwrap();
+    assert_eq!(calibrate(&["--show", file]).status.code(), Some(2));
+}
+
+#[test]
 fn an_injection_is_replayed_by_its_seed() {
     let seed = "0x0123456789abcdef";
     let replay = ["--backend", "cpu", "--checker", "digest", "--class", "many-bits", "--replay", seed];

@@ -34,9 +34,9 @@ pub static ALL: [Chain; 7] = [
     Chain { recipe: &bench::dot::RECIPE, bijective: false },
 ];
 
-/// Work of a round: each class of workgroups once, chains as short as they may be. What comes before a word is stored does
-/// not matter to damage of the stored word.
-const WORK: Work = Work { seed: 0, steps: 8, workgroups: 16 };
+/// Work of a round: each class of workgroups and a few again, chains as short as they may be. What comes before a word is
+/// stored does not matter to damage of the stored word.
+const WORK: Work = Work { seed: 0, steps: 8, workgroups: 20 };
 
 impl Checker for Chain {
     fn name(&self) -> &'static str {
@@ -110,6 +110,18 @@ impl Ready {
     }
 }
 
+impl Ready {
+    /// A bit that is stuck in one lane of every 32 must show there, in about every second one, and nowhere else.
+    fn stuck(&self, session: &mut Session<'_>, draw: &mut Draw) -> Result<Mismatches, DeviceError> {
+        let work = Work { seed: draw.word(), workgroups: WORK.workgroups, ..self.recipe.canary };
+        let (lane, mask) = (draw.lane() % 32, self.recipe.canaries[0].2);
+        let fault = SelfFault::StuckLane { lane, mask };
+        let seen = self.compare(session, &work, fault, &mut |_| ())?;
+        let elsewhere = seen.first.iter().any(|m| m.byte_address / 4 % 32 != u64::from(lane));
+        if seen.count == 0 || elsewhere { Ok(unlike(1, seen.count)) } else { Ok(Mismatches::default()) }
+    }
+}
+
 impl Rounds for Ready {
     fn round(
         &mut self,
@@ -119,6 +131,11 @@ impl Rounds for Ready {
     ) -> Result<Mismatches, DeviceError> {
         let work = Work { seed, ..WORK };
         self.compare(session, &work, SelfFault::None, golden)
+    }
+
+    fn wide(&mut self, session: &mut Session<'_>, seed: u32) -> Result<Mismatches, DeviceError> {
+        let work = Work { seed, ..self.recipe.canonical };
+        self.compare(session, &work, SelfFault::None, &mut |_| ())
     }
 
     fn canary(&mut self, session: &mut Session<'_>, seed: u32) -> Result<Mismatches, DeviceError> {
@@ -135,6 +152,7 @@ impl Rounds for Ready {
                 merge(&mut wrong, unlike(planted_at, found_at));
             }
         }
+        merge(&mut wrong, self.stuck(session, &mut draw)?);
         Ok(wrong)
     }
 

@@ -49,6 +49,11 @@ pub trait Rounds {
         seed: u32,
     ) -> Result<Mismatches, DeviceError>;
 
+    /// A round of the size that the check itself has.
+    fn wide(&mut self, session: &mut Session<'_>, seed: u32) -> Result<Mismatches, DeviceError> {
+        self.round(session, &mut |_| (), seed)
+    }
+
     /// Plants the check's own faults and says what was not found just as it was planted.
     fn canary(&mut self, session: &mut Session<'_>, seed: u32) -> Result<Mismatches, DeviceError>;
 
