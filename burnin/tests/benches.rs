@@ -1,5 +1,7 @@
 //! Checks run whole on the first software device: figures come with compared answers and with every planted fault found.
 
+#![expect(clippy::unwrap_used, reason = "a test ends there; clippy sees only functions marked `#[test]`")]
+
 use burnin::catalogue;
 use burnin::clock::MonotonicClock;
 use burnin::device::{self, Device};

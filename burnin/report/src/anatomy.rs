@@ -96,8 +96,9 @@ impl Anatomy {
             .map(|pass| format!("{} in pass {} ({})", pass.words, pass.pass, pass.what))
             .collect();
         format!(
-            "{} wrong words, {} looked at: bits {}{more}; {} of {} regions of {}{period}; {} stored, {} in transport, {} unsteady; {}",
+            "{} wrong word{}, {} looked at: bits {}{more}; {} of {} regions of {}{period}; {} stored, {} in transport, {} unsteady; {}",
             self.words,
+            if self.words == 1 { "" } else { "s" },
             self.recorded,
             bits.join(" "),
             self.regions_hit(),

@@ -117,7 +117,7 @@ impl<D: Device> Faulty<D> {
         let planted = match name {
             "digest" | "fp32" => dispatch.params[4] != 0,
             "pattern" => self.serves_canary(dispatch.params[0], [0, 3]),
-            sweep if sweep.starts_with("memory") => {
+            "memory" => {
                 let compares = matches!(dispatch.params[0], 1 | 2);
                 self.serves_canary(dispatch.params[0], [0, 5]) || !compares
             }
@@ -184,8 +184,11 @@ impl<D: Device> Faulty<D> {
     }
 }
 
-/// The kernel's name, whether or not it also says on which compute unit it ran.
+/// The kernel's name, whether or not it also says on which compute unit it ran; the forms of the memory kernel are one.
 fn check_of(kernel: &kernels::Kernel) -> &'static str {
+    if kernel.name.starts_with("memory") {
+        return "memory";
+    }
     let name = kernel.name.strip_suffix("-stand-in").unwrap_or(kernel.name);
     name.strip_suffix("-units").unwrap_or(name)
 }
@@ -243,7 +246,7 @@ impl<D: Device> Device for Faulty<D> {
                 self.flip(dispatch.buffers[0], dispatch.buffers[1], FLIPPED.0, FLIPPED.1)?;
                 self.inner.dispatch(dispatch, deadline)
             }
-            (Fault::FlippedBit, sweep) if sweep.starts_with("memory") && seen == HIT_MEMORY => {
+            (Fault::FlippedBit, "memory") if seen == HIT_MEMORY => {
                 let (word, mask) = (u64::from(FLIPPED.0), FLIPPED.1);
                 let mut value = [0];
                 self.inner.read_back(dispatch.buffers[1], word, &mut value, deadline)?;
@@ -436,5 +439,34 @@ mod tests {
         assert_eq!(act(pattern::Op::Verify, 1), Some(FLIPPED));
         assert_eq!(act(pattern::Op::Write, 1), None);
         assert_eq!(act(pattern::Op::Verify, 1), None);
+    }
+
+    #[test]
+    fn a_bit_flips_once_whatever_form_of_sweep_compares_first() {
+        use kernels::memory::{BOUND, ERROR_WORDS, Errors, Op, Order, Span, TABLE, Values, Work};
+        let (mut device, buffers) = faulty(Fault::FlippedBit);
+        let mut sweep = |kernel, op| {
+            let span = Span { first: 0, tiles: 2, base: 0, chunk_tiles: 2, region_tiles: 1 };
+            let work = Work { op, values: Values::random(1), order: Order::Forward, tiles_each: 1, span };
+            device.upload(buffers[0], 0, &[0; ERROR_WORDS], DEADLINE).unwrap();
+            let (params, workgroups) = (work.params(), work.workgroups());
+            let dispatch = Dispatch { kernel, buffers: &buffers, params, workgroups, repeat: 1 };
+            device.dispatch(&dispatch, DEADLINE).unwrap();
+            let mut words = [0; ERROR_WORDS];
+            device.read_back(buffers[0], 0, &mut words, DEADLINE).unwrap();
+            let found = Errors::from_words(&words);
+            (
+                found.records.first().map(|record| (record.word, record.expected ^ record.found)),
+                device.fired(),
+            )
+        };
+        assert_eq!(sweep(&BOUND, Op::Write), (None, 0));
+        // A canary of the check itself, and the look for it.
+        assert_eq!(sweep(&BOUND, Op::Flip { word: 3, mask: 1 }), (None, 0));
+        assert_eq!(sweep(&BOUND, Op::Verify), (Some((3, 1)), 0));
+        assert_eq!(sweep(&BOUND, Op::Write), (None, 0));
+        assert_eq!(sweep(&TABLE, Op::Verify), (Some(FLIPPED), 1));
+        assert_eq!(sweep(&BOUND, Op::Write), (None, 1));
+        assert_eq!(sweep(&BOUND, Op::VerifyInvert), (None, 1));
     }
 }

@@ -36,8 +36,8 @@ pub fn run(session: &mut Session<'_>) -> Result<CheckResult, DeviceError> {
     let mut result = session.result();
     let mut strays = Mismatches::default();
     result.canary = Some(canaries(session, &mut space, Some(action(Op::Verify, VALUES, 1)), &mut strays)?);
-    choose(session, &mut space)?;
-    let mut stream = Stream { space, found: Found::default() };
+    let found = choose(session, &mut space)?;
+    let mut stream = Stream { space, found };
     result.measurements = vec![
         stream.write(session)?,
         stream.read(session)?,
@@ -55,11 +55,12 @@ pub fn run(session: &mut Session<'_>) -> Result<CheckResult, DeviceError> {
     Ok(result)
 }
 
-/// Tries every form of the kernel on a part of the memory and keeps the fastest.
-fn choose(session: &mut Session<'_>, space: &mut Space) -> Result<(), DeviceError> {
+/// Tries every form of the kernel on a part of the memory and keeps the fastest; what was wrong meanwhile counts.
+fn choose(session: &mut Session<'_>, space: &mut Space) -> Result<Found, DeviceError> {
+    let mut found = Found::default();
     let info = session.device.info();
     if info.backend == Backend::Cpu {
-        return Ok(());
+        return Ok(found);
     }
     let shapes: Vec<_> = Shape::all(info).collect();
     let most = TRIED_TILES[usize::from(info.kind != DeviceKind::Cpu)];
@@ -73,6 +74,7 @@ fn choose(session: &mut Session<'_>, space: &mut Space) -> Result<(), DeviceErro
             let write = space.sweep(session, &action(Op::Write, VALUES, 1), tiles.clone(), 0)?;
             let read = space.sweep(session, &action(Op::Verify, VALUES, 1), tiles.clone(), 0)?;
             took = took.min(time(&write) + time(&read));
+            found.add(read.found);
         }
         if best.is_none_or(|(least, _)| took < least) {
             best = Some((took, shape));
@@ -81,7 +83,7 @@ fn choose(session: &mut Session<'_>, space: &mut Space) -> Result<(), DeviceErro
     if let Some((_, shape)) = best {
         space.reshape(shape);
     }
-    Ok(())
+    Ok(found)
 }
 
 /// By the device's clock where there is one.
