@@ -137,3 +137,23 @@ fn the_document_reads_back_as_it_was_and_one_miss_never_reads_as_none() {
         table::text(&calibration).contains("!99.9") && table::markdown(&calibration).contains("| !99.9 |")
     );
 }
+
+#[test]
+fn a_changed_kernel_that_nobody_noticed_breaks_the_calibration_and_is_listed() {
+    let mut calibration = calibrate(&options(&["digest"], 1));
+    let mutant = |number, fate| document::Mutant {
+        kernel: "digest".to_owned(),
+        number,
+        change: format!("instruction {number}: add to subtract"),
+        fate,
+    };
+    let noticed = document::Fate::Caught { checker: "digest".to_owned(), by_canary: false };
+    calibration.mutants =
+        Some(document::Mutants { tried: vec![mutant(1, noticed), mutant(2, document::Fate::Hung)] });
+    assert!(calibration.holds());
+    let all = calibration.mutants.as_mut().unwrap();
+    all.tried.push(mutant(3, document::Fate::Survived));
+    assert!(!calibration.holds());
+    let text = table::text(&calibration);
+    assert!(text.contains("HOLE digest mutant 3: instruction 3: add to subtract"), "{text}");
+}

@@ -18,6 +18,7 @@ use crate::worker::supervise::{Said, SuperviseError, Worker, describe};
 use crate::worker::{Event, Job};
 
 pub mod hook;
+mod clobber;
 pub mod mutate;
 pub mod spirv;
 pub mod trial;
