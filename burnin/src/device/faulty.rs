@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use kernels::pattern;
-use report::{Bytes, DeviceInfo, DeviceKind};
+use report::{Bytes, DeviceKind};
 use serde::{Deserialize, Serialize};
 
-use super::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
+use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
 
 /// A fault to plant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -196,47 +196,7 @@ fn check_of(kernel: &kernels::Kernel) -> &'static str {
 const DEADLINE: Duration = Duration::from_secs(10);
 
 impl<D: Device> Device for Faulty<D> {
-    fn info(&self) -> &DeviceInfo {
-        self.inner.info()
-    }
-
-    fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
-        self.inner.allocate(bytes)
-    }
-
-    fn free(&mut self, buffer: Buffer) {
-        self.inner.free(buffer);
-    }
-
-    fn upload(
-        &mut self,
-        buffer: Buffer,
-        first: u64,
-        words: &[u32],
-        deadline: Duration,
-    ) -> Result<(), DeviceError> {
-        self.inner.upload(buffer, first, words, deadline)
-    }
-
-    fn read_back(
-        &mut self,
-        buffer: Buffer,
-        first: u64,
-        words: &mut [u32],
-        deadline: Duration,
-    ) -> Result<(), DeviceError> {
-        self.inner.read_back(buffer, first, words, deadline)
-    }
-
-    fn transfer(
-        &mut self,
-        buffer: Buffer,
-        transfer: Transfer<'_>,
-        repeat: u32,
-        deadline: Duration,
-    ) -> Result<Elapsed, DeviceError> {
-        self.inner.transfer(buffer, transfer, repeat, deadline)
-    }
+    crate::forward_to_device!(inner: info, allocate, free, upload, read_back, transfer);
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         let Some(seen) = self.count(dispatch) else { return self.inner.dispatch(dispatch, deadline) };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use report::{Bytes, DeviceInfo};
+use report::Bytes;
 
 use super::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
 use crate::clock::Clock;
@@ -44,16 +44,10 @@ impl<'a> Metered<'a> {
 }
 
 impl Device for Metered<'_> {
-    fn info(&self) -> &DeviceInfo {
-        self.inner.info()
-    }
+    crate::forward_to_device!(inner: info, free);
 
     fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
         self.counted(|device| device.allocate(bytes))
-    }
-
-    fn free(&mut self, buffer: Buffer) {
-        self.inner.free(buffer);
     }
 
     fn upload(

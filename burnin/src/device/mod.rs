@@ -177,6 +177,63 @@ pub trait Device {
     }
 }
 
+/// Forwards the methods of [`Device`] that are named to a field, for a device that wraps another.
+#[macro_export]
+macro_rules! forward_to_device {
+    ($inner:ident: $($method:ident),+ $(,)?) => { $($crate::forward_to_device!(@ $inner $method);)+ };
+    (@ $inner:ident info) => {
+        fn info(&self) -> &report::DeviceInfo {
+            self.$inner.info()
+        }
+    };
+    (@ $inner:ident allocate) => {
+        fn allocate(
+            &mut self,
+            bytes: report::Bytes,
+        ) -> Result<$crate::device::Buffer, $crate::device::DeviceError> {
+            self.$inner.allocate(bytes)
+        }
+    };
+    (@ $inner:ident free) => {
+        fn free(&mut self, buffer: $crate::device::Buffer) {
+            self.$inner.free(buffer);
+        }
+    };
+    (@ $inner:ident upload) => {
+        fn upload(
+            &mut self,
+            buffer: $crate::device::Buffer,
+            first: u64,
+            words: &[u32],
+            deadline: std::time::Duration,
+        ) -> Result<(), $crate::device::DeviceError> {
+            self.$inner.upload(buffer, first, words, deadline)
+        }
+    };
+    (@ $inner:ident read_back) => {
+        fn read_back(
+            &mut self,
+            buffer: $crate::device::Buffer,
+            first: u64,
+            words: &mut [u32],
+            deadline: std::time::Duration,
+        ) -> Result<(), $crate::device::DeviceError> {
+            self.$inner.read_back(buffer, first, words, deadline)
+        }
+    };
+    (@ $inner:ident transfer) => {
+        fn transfer(
+            &mut self,
+            buffer: $crate::device::Buffer,
+            transfer: $crate::device::Transfer<'_>,
+            repeat: u32,
+            deadline: std::time::Duration,
+        ) -> Result<$crate::device::Elapsed, $crate::device::DeviceError> {
+            self.$inner.transfer(buffer, transfer, repeat, deadline)
+        }
+    };
+}
+
 impl Device for Box<dyn Device> {
     fn info(&self) -> &DeviceInfo {
         (**self).info()

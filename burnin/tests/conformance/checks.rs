@@ -7,11 +7,11 @@ use burnin::catalogue::CHAINS;
 use burnin::chains::{Recipe, Replayed, Tile, check, replay};
 use burnin::clock::MonotonicClock;
 use burnin::device::faulty::{Fault, Faulty};
-use burnin::device::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer, offers};
+use burnin::device::{Device, DeviceError, Dispatch, Elapsed, offers};
 use burnin::session::Session;
 use kernels::units::{self, STAND_IN_UNITS, stand_in_unit};
 use report::plan::{Class, PlannedCheck, Scope};
-use report::{Bytes, CheckResult, DeviceInfo, Quantity};
+use report::{Bytes, CheckResult, Quantity};
 
 use crate::subject::{Reference, Subject, ValidatedVulkan};
 
@@ -26,36 +26,8 @@ struct Flipping<D> {
 const FLIPPED: [u32; 3] = [5, 33, 1 << 9];
 
 impl<D: Device> Device for Flipping<D> {
-    fn info(&self) -> &DeviceInfo {
-        self.inner.info()
-    }
-    fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
-        self.inner.allocate(bytes)
-    }
-    fn free(&mut self, buffer: Buffer) {
-        self.inner.free(buffer);
-    }
-    fn upload(&mut self, to: Buffer, first: u64, words: &[u32], wait: Duration) -> Result<(), DeviceError> {
-        self.inner.upload(to, first, words, wait)
-    }
-    fn read_back(
-        &mut self,
-        of: Buffer,
-        first: u64,
-        to: &mut [u32],
-        wait: Duration,
-    ) -> Result<(), DeviceError> {
-        self.inner.read_back(of, first, to, wait)
-    }
-    fn transfer(
-        &mut self,
-        buffer: Buffer,
-        transfer: Transfer<'_>,
-        repeat: u32,
-        wait: Duration,
-    ) -> Result<Elapsed, DeviceError> {
-        self.inner.transfer(buffer, transfer, repeat, wait)
-    }
+    burnin::forward_to_device!(inner: info, allocate, free, upload, read_back, transfer);
+
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, wait: Duration) -> Result<Elapsed, DeviceError> {
         let mut dispatch = *dispatch;
         if dispatch.params[4] == 0 {

@@ -232,12 +232,12 @@ impl Ticks {
 mod tests {
     use report::judge::settle;
     use report::plan::{Class, Floor, PlannedCheck, Scope};
-    use report::{DeviceInfo, Outcome, Quantity};
+    use report::{Outcome, Quantity};
 
     use super::*;
     use crate::clock::MonotonicClock;
     use crate::device::cpu::Cpu;
-    use crate::device::{Device, Dispatch, Transfer};
+    use crate::device::{Device, Dispatch};
 
     /// A device whose driver drops every nth submission of one dispatch.
     struct Dropping {
@@ -247,36 +247,8 @@ mod tests {
     }
 
     impl Device for Dropping {
-        fn info(&self) -> &DeviceInfo {
-            self.cpu.info()
-        }
-        fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
-            self.cpu.allocate(bytes)
-        }
-        fn free(&mut self, buffer: Buffer) {
-            self.cpu.free(buffer);
-        }
-        fn upload(&mut self, to: Buffer, first: u64, words: &[u32], by: Duration) -> Result<(), DeviceError> {
-            self.cpu.upload(to, first, words, by)
-        }
-        fn read_back(
-            &mut self,
-            from: Buffer,
-            first: u64,
-            words: &mut [u32],
-            by: Duration,
-        ) -> Result<(), DeviceError> {
-            self.cpu.read_back(from, first, words, by)
-        }
-        fn transfer(
-            &mut self,
-            buffer: Buffer,
-            transfer: Transfer<'_>,
-            repeat: u32,
-            deadline: Duration,
-        ) -> Result<Elapsed, DeviceError> {
-            self.cpu.transfer(buffer, transfer, repeat, deadline)
-        }
+        crate::forward_to_device!(cpu: info, allocate, free, upload, read_back, transfer);
+
         fn dispatch(&mut self, dispatch: &Dispatch<'_>, by: Duration) -> Result<Elapsed, DeviceError> {
             self.seen += dispatch.repeat;
             let dropped = dispatch.repeat == 1 && self.seen.is_multiple_of(self.every);

@@ -4,8 +4,7 @@ use kernels::matrix::Types;
 use report::judge::settle;
 use report::plan::{Floor, PlannedCheck};
 use report::{
-    Bytes, CheckResult, DeviceInfo, DeviceKind, MatrixScope, MatrixShape, MatrixSource, Outcome, Plan,
-    Quantity,
+    CheckResult, DeviceInfo, DeviceKind, MatrixScope, MatrixShape, MatrixSource, Outcome, Plan, Quantity,
 };
 
 use super::shapes::candidates;
@@ -13,7 +12,7 @@ use super::shapes::candidates;
 use crate::clock::MonotonicClock;
 use crate::device::cpu::{self, Cpu};
 use crate::device::matrix::kernel_types;
-use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
+use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed};
 use crate::session::Session;
 
 /// The references with another list of shapes, a clock that says what it is told to, and a fault.
@@ -47,41 +46,10 @@ fn turn(device: &mut Cpu, buffer: Buffer, word: u64) -> Result<(), DeviceError> 
 }
 
 impl Device for Warped {
+    crate::forward_to_device!(inner: allocate, free, upload, read_back, transfer);
+
     fn info(&self) -> &DeviceInfo {
         &self.info
-    }
-    fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
-        self.inner.allocate(bytes)
-    }
-    fn free(&mut self, buffer: Buffer) {
-        self.inner.free(buffer);
-    }
-    fn upload(
-        &mut self,
-        buffer: Buffer,
-        first: u64,
-        words: &[u32],
-        limit: Duration,
-    ) -> Result<(), DeviceError> {
-        self.inner.upload(buffer, first, words, limit)
-    }
-    fn read_back(
-        &mut self,
-        buffer: Buffer,
-        first: u64,
-        words: &mut [u32],
-        limit: Duration,
-    ) -> Result<(), DeviceError> {
-        self.inner.read_back(buffer, first, words, limit)
-    }
-    fn transfer(
-        &mut self,
-        buffer: Buffer,
-        transfer: Transfer<'_>,
-        repeat: u32,
-        deadline: Duration,
-    ) -> Result<Elapsed, DeviceError> {
-        self.inner.transfer(buffer, transfer, repeat, deadline)
     }
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, limit: Duration) -> Result<Elapsed, DeviceError> {
         self.inner.dispatch(dispatch, limit)?;

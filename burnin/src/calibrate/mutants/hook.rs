@@ -1,6 +1,6 @@
 //! Code of a kernel that only a planted fault runs: a change there makes no difference to a real run.
 //!
-//! The rule: parameter 2 of a chain kernel says whether a fault is planted. A condition is *gated* if it is that this parameter
+//! The rule: parameter 4 of a chain kernel says whether a fault is planted. A condition is *gated* if it is that this parameter
 //! equals a constant other than 0, or can be true only where such a condition is. A block that is out of reach once the true
 //! branch of every gated condition is taken away is *hook code*. That the rule holds is tried on the device: with all of the
 //! hook code poisoned, real rounds must stay right and planted faults must not be found as planted.
@@ -12,7 +12,7 @@ use super::spirv::{Inst, Module, op};
 /// Storage class of push constants.
 const PUSH_CONSTANT: u32 = 9;
 /// The parameter that says which fault is planted.
-const KIND: u32 = 2;
+const KIND: u32 = 4;
 
 /// Blocks of all functions by their label, and who defines what.
 struct Blocks<'a> {

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use kernels::Kernel;
 use kernels::mix::mix32;
-use report::{Bytes, DeviceInfo};
 
 use super::hook::{hook_code, poisoned};
 use super::mutate::{self, Mutation};
@@ -14,7 +13,7 @@ use crate::calibrate::anatomy::{Dissect, Region};
 use crate::calibrate::checkers::{self, Checker, Rounds};
 use crate::calibrate::document::Fate;
 use crate::clock::MonotonicClock;
-use crate::device::{self, Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
+use crate::device::{self, Device, DeviceError, Dispatch, Elapsed};
 use crate::session::{Session, TRANSFER_DEADLINE};
 
 /// Rounds and canaries that a mutant must pass to survive.
@@ -74,36 +73,8 @@ impl Swap {
 }
 
 impl Device for Swap {
-    fn info(&self) -> &DeviceInfo {
-        self.inner.info()
-    }
-    fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
-        self.inner.allocate(bytes)
-    }
-    fn free(&mut self, buffer: Buffer) {
-        self.inner.free(buffer);
-    }
-    fn upload(&mut self, b: Buffer, first: u64, words: &[u32], until: Duration) -> Result<(), DeviceError> {
-        self.inner.upload(b, first, words, until)
-    }
-    fn read_back(
-        &mut self,
-        b: Buffer,
-        first: u64,
-        words: &mut [u32],
-        until: Duration,
-    ) -> Result<(), DeviceError> {
-        self.inner.read_back(b, first, words, until)
-    }
-    fn transfer(
-        &mut self,
-        buffer: Buffer,
-        transfer: Transfer<'_>,
-        repeat: u32,
-        until: Duration,
-    ) -> Result<Elapsed, DeviceError> {
-        self.inner.transfer(buffer, transfer, repeat, until)
-    }
+    crate::forward_to_device!(inner: info, allocate, free, upload, read_back, transfer);
+
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         match self.mutant.filter(|_| dispatch.kernel.name == self.kernel.name) {
             Some(kernel) if self.compared.is_some() => self.side_by_side(dispatch, kernel, deadline),
