@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders bench calibrate clean-state
+.PHONY: help bringup test lint shaders bench calibrate compare gpu clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -13,6 +13,8 @@ help:
 	@echo "make lint      format and clippy"
 	@echo "make shaders   compile the GLSL anew after a change (needs a C++ compiler)"
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
+	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
+	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
 	@echo "make calibrate prove that the checkers see what they claim: faults, clean rounds, changed kernels (half an hour)"
 
 bringup:
@@ -27,7 +29,7 @@ test: lint
 	$(CARGO) build --workspace --bins --locked
 	@tests/roots/make-root.sh $(MESA_ROOT)
 	CARGO_TARGET_$(TRIPLE)_RUNNER="$(CURDIR)/tests/roots/in-root.sh $(MESA_ROOT)" ASSAY_EXPECT_FEATURES=matrix \
-		$(CARGO) nextest run -p burnin --test conformance --locked
+		$(CARGO) nextest run --workspace --locked -E 'package(burnin) & binary(conformance)'
 	$(CARGO) nextest run --workspace --locked
 
 lint:
@@ -47,6 +49,18 @@ calibrate:
 	$(CARGO) build --release --locked -p burnin
 	target/release/burnin calibrate --mutants --out $(STATE)/calibration.json
 	@docs/calibration.sh $(STATE)/calibration.json > docs/calibration.md
+
+# Other programs, built by whoever compares, against ours: make compare PEERS=DIR [OUT=docs/results/NAME].
+compare:
+	@test -n "$(PEERS)" || { echo "name the folder with the other programs: make compare PEERS=DIR" >&2; exit 2; }
+	$(CARGO) build --release --locked -p burnin
+	$(CARGO) build --release --locked -p benches --bin compare
+	target/release/compare --peers "$(PEERS)" $(if $(OUT),--out "$(OUT)")
+
+# The whole suite on this machine's GPU, saved under docs/results.
+gpu:
+	$(CARGO) build --release --locked -p burnin
+	@benches/gpu.sh target/release/burnin docs/results
 
 clean-state:
 	rm -rf $(STATE)

@@ -4,7 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use report::bench::{Bench, Figure};
@@ -62,7 +62,6 @@ fn output(mut command: Command, time: Duration, ending: Ending) -> Result<String
         let _ = pipe.read_to_end(&mut bytes);
         let _ = sender.send(bytes);
     });
-    let started = Instant::now();
     let bytes = match receiver.recv_timeout(time) {
         Ok(bytes) => bytes,
         Err(_) if ending == Ending::Interrupted => {
@@ -71,7 +70,7 @@ fn output(mut command: Command, time: Duration, ending: Ending) -> Result<String
         }
         Err(_) => {
             end(&child, Signal::KILL)?;
-            bail!("{named} was not done after {} s", started.elapsed().as_secs());
+            bail!("{named} was not done after {} s", time.as_secs());
         }
     };
     child.wait().with_context(|| format!("waiting for {named}"))?;

@@ -259,7 +259,7 @@ mod tests {
     /// No device at hand may have what a kernel needs: then the specification's own validator is what looks at it.
     #[test]
     fn the_validator_of_the_specification_accepts_every_kernel() {
-        for kernel in &SOURCES {
+        for kernel in SOURCES {
             let path = kernels_folder().join(format!("spirv/{}.spv", kernel.name));
             let version = match kernel.target {
                 Version::V1_1 => "vulkan1.1",

@@ -198,7 +198,7 @@ pub fn run<E>(
     trials: &Trials,
     say: &mut dyn FnMut(Tried) -> Result<(), E>,
 ) -> Result<Result<(), DeviceError>, E> {
-    let kernel = kernels::ALL.into_iter().find(|kernel| kernel.name == trials.kernel);
+    let kernel = kernels::ALL.iter().find(|kernel| kernel.name == trials.kernel);
     let Some((kernel, module)) = kernel.and_then(|kernel| Some((kernel, Module::parse(kernel.spirv)?)))
     else {
         return Ok(Ok(()));

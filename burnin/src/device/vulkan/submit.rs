@@ -113,7 +113,9 @@ impl Submitter {
         bytes: &[u8],
         deadline: Duration,
     ) -> Result<(), DeviceError> {
-        assert!(bytes.len() <= 1 << 16 && bytes.len() % 4 == 0 && bytes.len() as u64 <= memory.bytes().0);
+        assert!(
+            bytes.len() <= 1 << 16 && bytes.len().is_multiple_of(4) && bytes.len() as u64 <= memory.bytes().0
+        );
         let buffer = memory.raw();
         self.run("writing a buffer", deadline, |device, commands| {
             // SAFETY: `commands` is recording; the bytes fit the buffer and the command (asserted above).
