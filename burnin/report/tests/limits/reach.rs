@@ -23,6 +23,7 @@ fn device(pci_id: Option<&str>) -> DeviceInfo {
         features: Vec::new(),
         units: None,
         subgroup_size: None,
+        matrix_shapes: Vec::new(),
     }
 }
 
