@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use report::{Bytes, DeviceInfo};
+use report::Bytes;
 
 use super::anatomy::{Anatomy, Dissect, hooked};
 use super::class::{Class, damage, published_mask};
 use super::draw::Draw;
-use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
+use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed};
 use crate::session::TRANSFER_DEADLINE;
 
 /// Draws of damage to the same words before another dispatch is drawn.
@@ -230,9 +230,7 @@ impl<D: Device> Injector<D> {
 type Data = Vec<Vec<u32>>;
 
 impl<D: Device> Device for Injector<D> {
-    fn info(&self) -> &DeviceInfo {
-        self.inner.info()
-    }
+    crate::forward_to_device!(inner: info, upload, read_back, transfer);
 
     fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
         let buffer = self.inner.allocate(bytes)?;
@@ -246,36 +244,6 @@ impl<D: Device> Device for Injector<D> {
             self.inner.free(decoy);
         }
         self.inner.free(buffer);
-    }
-
-    fn upload(
-        &mut self,
-        buffer: Buffer,
-        first: u64,
-        words: &[u32],
-        deadline: Duration,
-    ) -> Result<(), DeviceError> {
-        self.inner.upload(buffer, first, words, deadline)
-    }
-
-    fn read_back(
-        &mut self,
-        buffer: Buffer,
-        first: u64,
-        words: &mut [u32],
-        deadline: Duration,
-    ) -> Result<(), DeviceError> {
-        self.inner.read_back(buffer, first, words, deadline)
-    }
-
-    fn transfer(
-        &mut self,
-        buffer: Buffer,
-        transfer: Transfer<'_>,
-        repeat: u32,
-        deadline: Duration,
-    ) -> Result<Elapsed, DeviceError> {
-        self.inner.transfer(buffer, transfer, repeat, deadline)
     }
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {

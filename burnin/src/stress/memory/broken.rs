@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use kernels::memory::TILE_WORDS;
 use kernels::memory::reference::{Cells, run_on};
-use report::{Bytes, DeviceInfo};
 
 use crate::clock::Clock;
 use crate::device::cpu::Cpu;
-use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed, Transfer};
+use crate::device::{Buffer, Device, DeviceError, Dispatch, Elapsed};
 
 /// How it is broken. Words are numbered over all chunks.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,47 +117,7 @@ impl Cells for Model<'_> {
 }
 
 impl Device for BrokenMemory {
-    fn info(&self) -> &DeviceInfo {
-        self.inner.info()
-    }
-
-    fn allocate(&mut self, bytes: Bytes) -> Result<Buffer, DeviceError> {
-        self.inner.allocate(bytes)
-    }
-
-    fn free(&mut self, buffer: Buffer) {
-        self.inner.free(buffer);
-    }
-
-    fn upload(
-        &mut self,
-        buffer: Buffer,
-        first: u64,
-        words: &[u32],
-        deadline: Duration,
-    ) -> Result<(), DeviceError> {
-        self.inner.upload(buffer, first, words, deadline)
-    }
-
-    fn read_back(
-        &mut self,
-        buffer: Buffer,
-        first: u64,
-        words: &mut [u32],
-        deadline: Duration,
-    ) -> Result<(), DeviceError> {
-        self.inner.read_back(buffer, first, words, deadline)
-    }
-
-    fn transfer(
-        &mut self,
-        buffer: Buffer,
-        transfer: Transfer<'_>,
-        repeat: u32,
-        deadline: Duration,
-    ) -> Result<Elapsed, DeviceError> {
-        self.inner.transfer(buffer, transfer, repeat, deadline)
-    }
+    crate::forward_to_device!(inner: info, allocate, free, upload, read_back, transfer);
 
     fn dispatch(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         let mut read = |buffer: &Buffer| {
