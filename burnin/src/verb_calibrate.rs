@@ -13,7 +13,7 @@ use burnin::calibrate::mutants::{MUTANT_DEADLINE_MS, Trials};
 use burnin::calibrate::{Options, planned, run, table};
 use burnin::clock::{Clock as _, MonotonicClock};
 use burnin::device::{self, Device};
-use report::{Backend, DeviceId};
+use report::{Backend, DeviceId, DeviceInfo};
 
 /// What `calibrate` is asked for.
 #[derive(Debug, clap::Args)]
@@ -88,14 +88,14 @@ pub(crate) fn calibrate(arguments: &Calibrate) -> Result<ExitCode> {
     let mut calibration = run(&options, device, &clock, &mut progress)?;
     if arguments.mutants {
         let start = clock.now();
-        calibration.mutants = Some(mutants(arguments, &calibration.device.id, &options.checkers)?);
+        calibration.mutants = Some(mutants(arguments, &calibration.device, &options.checkers)?);
         calibration.took_s += (clock.now() - start).as_secs_f64();
     }
     print(arguments, &calibration)
 }
 
 /// Changed kernels of the checkers that are asked for.
-fn mutants(arguments: &Calibrate, device: &DeviceId, checkers: &[&'static dyn Checker]) -> Result<Mutants> {
+fn mutants(arguments: &Calibrate, info: &DeviceInfo, checkers: &[&'static dyn Checker]) -> Result<Mutants> {
     let backend = Backend::from(arguments.backend);
     if backend != Backend::Vulkan {
         return Err(Usage("--mutants changes SPIR-V, which only `--backend vulkan` runs".to_owned()).into());
@@ -106,9 +106,13 @@ fn mutants(arguments: &Calibrate, device: &DeviceId, checkers: &[&'static dyn Ch
         if !checkers.iter().any(|checker| checker.kernels().iter().any(|mine| mine.name == kernel.name)) {
             continue;
         }
+        // A form that the device cannot run is never dispatched: nobody could notice.
+        if !kernel.needs.iter().all(|need| burnin::device::offers(info, *need)) {
+            continue;
+        }
         let trials = Trials {
             backend,
-            device: device.clone(),
+            device: info.id.clone(),
             kernel: kernel.name.to_owned(),
             from: 0,
             step: arguments.mutants_step,

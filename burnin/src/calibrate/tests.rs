@@ -24,6 +24,14 @@ fn the_digest_sees_every_class_on_the_reference_device() {
     assert!(calibration.clean.rounds >= 100);
 }
 
+#[test]
+fn the_memory_checks_see_what_they_claim_on_the_reference_device() {
+    let calibration = calibrate(&options(&["memory-own-address", "memory-moving-inversions"], 4));
+    assert!(calibration.holds(), "{}", table::text(&calibration));
+    let claimed = calibration.cells.iter().filter(|cell| cell.claimed).count();
+    assert_eq!(claimed, 15 + 13);
+}
+
 /// A checker that compares as many tools do: by the XOR of all results.
 #[derive(Debug)]
 struct Blind {

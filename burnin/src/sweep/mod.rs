@@ -7,6 +7,8 @@
 mod canary;
 mod shape;
 mod space;
+#[cfg(test)]
+mod tests;
 
 pub use canary::canaries;
 pub use shape::Shape;

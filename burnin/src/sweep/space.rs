@@ -5,7 +5,7 @@ use std::ops::Range;
 use kernels::WORKGROUPS_MAX;
 use kernels::memory::errors::HEADER_WORDS;
 use kernels::memory::{
-    ERROR_WORDS, Errors, Op, Order, RECORDS_MAX, REGIONS, Record, Span, TILE_BYTES, Values, Work,
+    ERROR_WORDS, Errors, LANES, Op, Order, RECORDS_MAX, REGIONS, Record, Span, TILE_BYTES, Values, Work,
 };
 use report::{Bytes, DeviceKind, Mismatch, Mismatches};
 
@@ -28,6 +28,8 @@ pub struct Space {
     tiles: u32,
     /// The header of the error buffer as it was last read.
     seen: Errors,
+    /// Tiles that a persistent workgroup takes, where it isn't left to the shape.
+    packed: Option<u32>,
 }
 
 /// Chunks of one size.
@@ -88,10 +90,7 @@ impl Space {
         }
         let target = target.max(TILE_BYTES);
         let largest = CHUNK_BYTES_MAX.min(info.binding_bytes_max.0).max(TILE_BYTES);
-        let shape = Shape::usual(info);
-        let errors = session.device.allocate(Bytes(ERROR_WORDS as u64 * 4))?;
-        let seen = Errors::from_words(&[0; HEADER_WORDS]);
-        let mut this = Self { groups: Vec::new(), errors, shape, tiles: 0, seen };
+        let mut this = Self::empty(session)?;
         // Chunks of one size, as few as can be.
         let mut size = target.div_ceil(target.div_ceil(largest)) / TILE_BYTES * TILE_BYTES;
         let mut left = target;
@@ -108,6 +107,27 @@ impl Space {
             }
         }
         Ok(this)
+    }
+
+    /// Takes so many tiles in chunks of `chunk_tiles`, the last of which may be smaller; persistent workgroups take two
+    /// each. It has all that much memory has, chunks, groups and loops, and is quickly swept.
+    pub fn of(session: &mut Session<'_>, tiles: u32, chunk_tiles: u32) -> Result<Self, DeviceError> {
+        let mut this = Self::empty(session)?;
+        this.packed = Some(2);
+        while this.tiles < tiles {
+            let bytes = u64::from(chunk_tiles.min(tiles - this.tiles)) * TILE_BYTES;
+            let buffer = session.device.allocate(Bytes(bytes))?;
+            this.push(buffer, bytes);
+        }
+        this.forget(session)?;
+        Ok(this)
+    }
+
+    fn empty(session: &mut Session<'_>) -> Result<Self, DeviceError> {
+        let shape = Shape::usual(session.device.info());
+        let errors = session.device.allocate(Bytes(ERROR_WORDS as u64 * 4))?;
+        let seen = Errors::from_words(&[0; HEADER_WORDS]);
+        Ok(Self { groups: Vec::new(), errors, shape, tiles: 0, seen, packed: None })
     }
 
     fn push(&mut self, buffer: Buffer, bytes: u64) {
@@ -177,7 +197,8 @@ impl Space {
             swept.took(elapsed);
             swept.bytes += work.cost().bytes * u64::from(action.repeat);
             if matches!(action.op, Op::Verify | Op::VerifyInvert) {
-                self.collect(session, &mut swept.found, Numbered { pass, ahead: 0 })?;
+                let asked = Asked::of(&work, action.repeat);
+                self.collect(session, &mut swept.found, Numbered { pass, ahead: 0, asked })?;
             }
         }
         Ok(swept)
@@ -196,7 +217,8 @@ impl Space {
                 let mut from = tiles.start.max(base);
                 let end = tiles.end.min(end);
                 while from < end {
-                    let tiles_each = self.shape.tiles_each(end - from, units);
+                    let usual = self.shape.tiles_each(end - from, units);
+                    let tiles_each = self.packed.filter(|_| self.shape.persistent).unwrap_or(usual);
                     let count = (end - from).min(WORKGROUPS_MAX.saturating_mul(tiles_each));
                     let span = Span {
                         first: from - base,
@@ -246,14 +268,15 @@ impl Space {
                 work.span.base = work.span.base.wrapping_sub(half.len);
                 let launch = Launch { kernel: self.shape.kernel, buffers: &buffers };
                 session.run(launch, work.params(), work.workgroups(), 1)?;
-                self.collect(session, &mut found, Numbered { pass, ahead: half.len })?;
+                let asked = Asked::of(&work, 1);
+                self.collect(session, &mut found, Numbered { pass, ahead: half.len, asked })?;
             }
         }
         Ok(found)
     }
 
     /// What one dispatch can reach, halved.
-    fn halves(&self) -> Vec<Half> {
+    pub(crate) fn halves(&self) -> Vec<Half> {
         let table = self.shape.kernel.table;
         let of_group = |group: &Group| {
             let chunks = u32::try_from(group.chunks.len()).unwrap_or(u32::MAX);
@@ -307,6 +330,26 @@ impl Space {
             now.records.iter().take(Mismatches::KEPT_MAX).map(|record| mismatch(record, numbered.pass));
         merge(&mut found.wrong, Mismatches { count, bits, first: first.collect() });
         found.records.append(&mut now.records);
+        // A comparison that did not run, or of fewer words, is as wrong as a word; so are counters that contradict each other.
+        let Asked { strips: asked, address } = numbered.asked;
+        // Each counter wraps, their sum does not: the same high bit of two of them must not cancel.
+        let by_region = now.regions.iter().zip(&self.seen.regions);
+        let by_region: u64 = by_region.map(|(now, before)| u64::from(now.wrapping_sub(*before))).sum();
+        let by_region = u32::try_from(by_region).unwrap_or(u32::MAX);
+        let silent = count > 0 || (now.set, now.cleared) == (self.seen.set, self.seen.cleared);
+        let wrong_count = now.count.wrapping_sub(self.seen.count);
+        let counters = [(asked, strips), (wrong_count, by_region), (1, u32::from(silent))];
+        for (expected, found_words) in counters.into_iter().filter(|(expected, found)| expected != found) {
+            let workgroup = 0;
+            let mismatch = Mismatch {
+                byte_address: address,
+                expected,
+                found: found_words,
+                workgroup,
+                pass: numbered.pass,
+            };
+            crate::mismatches::add(&mut found.wrong, mismatch);
+        }
         self.seen = now;
         Ok(())
     }
@@ -316,12 +359,29 @@ impl Space {
 struct Numbered {
     pass: u32,
     ahead: u32,
+    asked: Asked,
 }
 
-/// The first half of what one dispatch reaches.
-struct Half {
-    first: u32,
-    len: u32,
+/// What a dispatch was asked to compare.
+struct Asked {
+    /// Strips; wraps as the counter does.
+    strips: u32,
+    /// Address of the first of them.
+    address: u64,
+}
+
+impl Asked {
+    fn of(work: &Work, repeat: u32) -> Self {
+        let strips = work.span.tiles.wrapping_mul(LANES).wrapping_mul(repeat);
+        let first = work.span.base.wrapping_add(work.span.first);
+        Self { strips, address: u64::from(first) * TILE_BYTES }
+    }
+}
+
+/// The first half of what one dispatch reaches, in tiles.
+pub(crate) struct Half {
+    pub(crate) first: u32,
+    pub(crate) len: u32,
 }
 
 /// A wrong word as it stands in a report.

@@ -73,4 +73,9 @@ checkers! {
     int32_sees_what_it_claims: "int32",
     int64_sees_what_it_claims: "int64",
     dot_sees_what_it_claims: "dot",
+    memory_own_address_sees_what_it_claims: "memory-own-address",
+    memory_moving_inversions_sees_what_it_claims: "memory-moving-inversions",
+    memory_random_sees_what_it_claims: "memory-random",
+    memory_victims_sees_what_it_claims: "memory-victims",
+    stream_sees_what_it_claims: "stream",
 }

@@ -11,6 +11,7 @@ use crate::device::DeviceError;
 use crate::session::Session;
 
 pub mod chain;
+pub mod memory;
 
 /// A check as calibration sees it: the smallest round of work in which it would notice a fault.
 pub trait Checker: Debug + Sync {
@@ -68,7 +69,8 @@ pub trait Rounds {
 
 /// Every checker, in the order of the matrix.
 pub fn all() -> Vec<&'static dyn Checker> {
-    chain::ALL.iter().map(|chain| chain as &dyn Checker).collect()
+    let chains = chain::ALL.iter().map(|chain| chain as &dyn Checker);
+    chains.chain(memory::ALL.iter().map(|memory| memory as &dyn Checker)).collect()
 }
 
 /// A place that a check did not report as it should.

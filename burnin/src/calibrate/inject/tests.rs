@@ -1,12 +1,12 @@
-use kernels::chain::Work;
-use kernels::{SelfFault, digest};
+use kernels::memory::{ERROR_WORDS, LANES, Op, Order, Span, TILE_WORDS, Values, Work};
+use kernels::{SelfFault, chain::Work as ChainWork, digest};
 
 use super::*;
 use crate::calibrate::checkers::Checker as _;
-use crate::calibrate::checkers::chain;
+use crate::calibrate::checkers::{chain, memory};
 use crate::device::cpu::Cpu;
 
-const WORK: Work = Work { seed: 5, steps: 8, workgroups: 16 };
+const WORK: ChainWork = ChainWork { seed: 5, steps: 8, workgroups: 16 };
 const DEADLINE: Duration = Duration::from_secs(10);
 
 struct Outcome {
@@ -21,7 +21,7 @@ fn digest_with(class: Class, seed: u64) -> Outcome {
     let buffers = [WORK.lanes(), WORK.groups()].map(|n| device.allocate(Bytes(n as u64 * 4)).unwrap());
     let run = |device: &mut Injector<Cpu>, seed| {
         device.upload(buffers[1], 0, &vec![0; WORK.groups()], DEADLINE).unwrap();
-        let params = Work { seed, ..WORK }.params(SelfFault::None);
+        let params = ChainWork { seed, ..WORK }.params(SelfFault::None);
         let dispatch =
             Dispatch { kernel: &digest::KERNEL, buffers: &buffers, params, workgroups: 16, repeat: 1 };
         device.dispatch(&dispatch, DEADLINE).unwrap();
@@ -92,6 +92,29 @@ fn a_fault_within_the_kernel_is_in_one_lane() {
 #[test]
 fn a_stale_pipeline_is_another_kernel_or_another_operation() {
     assert!(outcomes(Class::StalePipeline).iter().all(|outcome| outcome.wrong[0] == WORK.lanes()));
+
+    let mut device = Injector::new(Cpu::new());
+    let words = [ERROR_WORDS, 2 * TILE_WORDS as usize];
+    let buffers = words.map(|n| device.allocate(Bytes(n as u64 * 4)).unwrap());
+    let span = Span { first: 0, tiles: 2, base: 0, chunk_tiles: 2, region_tiles: 1 };
+    let work =
+        Work { op: Op::Write, values: Values::own_address(3), order: Order::Forward, tiles_each: 1, span };
+    // A draw of which the stale pipeline is one that compares.
+    let dissect = memory::ALL[0].dissect();
+    let compared = (0..20).filter(|seed| {
+        let draw = Draw::new(*seed);
+        device.arm(Some(Injection { class: Class::StalePipeline, at: 0, draw, dissect }));
+        let params = work.params();
+        let dispatch =
+            Dispatch { kernel: &kernels::memory::BOUND, buffers: &buffers, params, workgroups: 2, repeat: 1 };
+        let before = device.words(buffers[0], 1).unwrap();
+        device.dispatch(&dispatch, DEADLINE).unwrap();
+        let strips = device.words(buffers[0], 1).unwrap()[0] - before[0];
+        let what = device.arrived().unwrap_or_default();
+        assert!(strips == 0 || strips == 2 * LANES && what.contains("memory with first parameter"), "{what}");
+        strips > 0
+    });
+    assert!(compared.count() > 5, "it compared instead of writing");
 }
 
 #[test]

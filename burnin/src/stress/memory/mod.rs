@@ -23,7 +23,7 @@
 
 mod anatomy;
 mod run;
-mod suite;
+pub(crate) mod suite;
 
 #[cfg(test)]
 mod broken;

@@ -6,15 +6,15 @@ use crate::sweep::Action;
 
 /// One pass over all memory.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pass {
+pub(crate) struct Pass {
     /// What it does, for whoever reads a report.
-    pub(super) what: &'static str,
-    pub(super) step: Step,
+    pub(crate) what: &'static str,
+    pub(crate) step: Step,
 }
 
 /// What a pass does.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Sweeps all memory.
     Sweep(Action),
     /// Leaves it alone for this share of the planned time.
@@ -56,7 +56,7 @@ const fn wait(share: f64) -> Pass {
 }
 
 /// Every word its own value, and the complement.
-pub(super) fn own_address() -> Vec<Pass> {
+pub(crate) fn own_address() -> Vec<Pass> {
     let not = OWN.complement();
     vec![write(OWN), verify(OWN, Order::Shuffled), write(not), verify(not, Order::Reverse)]
 }
@@ -67,7 +67,7 @@ fn inversions(value: Values) -> [Pass; 4] {
 }
 
 /// One value everywhere, inverted and back.
-pub(super) fn moving_inversions() -> Vec<Pass> {
+pub(crate) fn moving_inversions() -> Vec<Pass> {
     SOLID.into_iter().flat_map(|value| inversions(Values::uniform(value))).collect()
 }
 
@@ -81,7 +81,7 @@ pub(super) fn walking_bits() -> Vec<Pass> {
 }
 
 /// Victims in every 20th cell, for each residue and both values.
-pub(super) fn modulo_20() -> Vec<Pass> {
+pub(crate) fn modulo_20() -> Vec<Pass> {
     let round = |(residue, mask)| {
         let values = Values::modulo(residue, mask);
         [write(Values::uniform(mask)), others(values, 2), verify(values, Order::Reverse)]
@@ -103,7 +103,7 @@ pub(super) fn march() -> Vec<Pass> {
 }
 
 /// Random values and their complement.
-pub(super) fn random() -> Vec<Pass> {
+pub(crate) fn random() -> Vec<Pass> {
     let round = |seed| {
         let value = Values::random(seed);
         [write(value), invert(value, Order::Shuffled), verify(value.complement(), Order::Reverse)]
@@ -121,7 +121,7 @@ pub(super) fn retention() -> Vec<Pass> {
 }
 
 /// Lines between lines that are written many times.
-pub(super) fn neighbour() -> Vec<Pass> {
+pub(crate) fn neighbour() -> Vec<Pass> {
     let round = |(shift, mask)| {
         let values = Values::lines(shift, mask);
         [write(Values::uniform(mask)), others(values, HAMMERED), verify(values, Order::Shuffled)]
