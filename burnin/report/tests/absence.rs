@@ -172,6 +172,11 @@ const TAKEN_FROM_THE_CARELESS: &[(&str, &[&str])] = &[
     ("stray result", &[".results: cut", ".results: lose an item"]),
     ("stray planned check", &[".planned: cut", ".planned: lose an item"]),
     ("plan altered by an addition", &[".plan.checks: cut", ".plan.checks: lose an item"]),
+    // What is beyond physics is known of a model by its PCI number.
+    (
+        "rate beyond physics",
+        &[".devices[].pci_id: cut", ".devices[].pci_id: zero", ".devices[]: lose pci_id"],
+    ),
 ];
 
 /// What more there is where the stated outcome is a lie too: bad evidence beside good.
@@ -180,6 +185,15 @@ const TAKEN_FROM_A_LIAR: &[(&str, &[&str])] = &[
     ("mismatch, only counted", &[".results[].mismatches.count: zero"]),
     ("mismatch where none is looked for", &[".results[].mismatches: zero", ".results[]: lose mismatches"]),
     ("strays", &[".results[].canary.strays: zero"]),
+    (
+        "latency of other samples",
+        &[
+            ".results[].latencies: cut",
+            ".results[].latencies: lose an item",
+            ".results[].latencies: zero",
+            ".results[]: lose latencies",
+        ],
+    ),
     (
         "coverage of two minds",
         &[

@@ -9,6 +9,7 @@ const CLOBBERED: [u32; 2] = [0, 0];
 pub(super) fn clobber(module: &Module, at: usize, kind: u32, id: u32) -> Option<Module> {
     const WORKGROUP_ID: u32 = 26;
     const LOCAL_INVOCATION_ID: u32 = 27;
+    const GLOBAL_INVOCATION_ID: u32 = 28;
     let mut module = module.clone();
     let uint = module.type_id(op::TYPE_INT, &[32, 0])?;
     let float = module.type_id(op::TYPE_FLOAT, &[32]);
@@ -16,7 +17,11 @@ pub(super) fn clobber(module: &Module, at: usize, kind: u32, id: u32) -> Option<
     let triple = module.type_id(op::TYPE_VECTOR, &[uint, 3])?;
     let quad = module.type_id(op::TYPE_VECTOR, &[uint, 4]);
     let float_quad = float.and_then(|float| module.type_id(op::TYPE_VECTOR, &[float, 4]));
-    let ids = [module.built_in(WORKGROUP_ID)?, module.built_in(LOCAL_INVOCATION_ID)?];
+    // The first lane of the first workgroup is also the first of all invocations.
+    let ids = match (module.built_in(WORKGROUP_ID), module.built_in(LOCAL_INVOCATION_ID)) {
+        (Some(workgroup), Some(lane)) => vec![workgroup, lane],
+        _ => vec![module.built_in(GLOBAL_INVOCATION_ID)?],
+    };
     // As which type its bits are seen.
     let bits = match Some(kind) {
         some if some == Some(uint) || some == float => uint,
@@ -38,7 +43,10 @@ pub(super) fn clobber(module: &Module, at: usize, kind: u32, id: u32) -> Option<
         let first = put(&mut module, op::COMPOSITE_EXTRACT, uint, &[whole, 0]);
         here.push(put(&mut module, op::I_EQUAL, boolean, &[first, place]));
     }
-    let hit = put(&mut module, op::LOGICAL_AND, boolean, &here);
+    let hit = match here.as_slice() {
+        [only] => *only,
+        both => put(&mut module, op::LOGICAL_AND, boolean, both),
+    };
     let mut mask = put(&mut module, op::SELECT, uint, &[hit, one, zero]);
     if bits != uint {
         mask = put(&mut module, op::COMPOSITE_CONSTRUCT, bits, &[mask, zero, zero, zero]);
