@@ -24,15 +24,12 @@ pub enum Memory {
     MovingInversions,
     /// Values that no neighbour foretells.
     Random,
-    /// Victims between words that are written again: neighbour and modulo 20. A round is three passes of one of their tables.
-    Victims,
     /// Write, read, read-modify-write and copy.
     Stream,
 }
 
 /// All of them.
-pub static ALL: [Memory; 5] =
-    [Memory::OwnAddress, Memory::MovingInversions, Memory::Random, Memory::Victims, Memory::Stream];
+pub static ALL: [Memory; 4] = [Memory::OwnAddress, Memory::MovingInversions, Memory::Random, Memory::Stream];
 
 /// Two chunks of two tiles, and one of one: more than one of everything.
 const TILES: u32 = 5;
@@ -57,7 +54,6 @@ impl Checker for Memory {
             Self::OwnAddress => "memory-own-address",
             Self::MovingInversions => "memory-moving-inversions",
             Self::Random => "memory-random",
-            Self::Victims => "memory-victims",
             Self::Stream => "stream",
         }
     }
@@ -78,7 +74,6 @@ impl Checker for Memory {
 
     fn dissect(&self) -> Dissect {
         match self {
-            Self::Victims => dissect_victims,
             Self::Stream => dissect_stream,
             _ => dissect,
         }
@@ -115,15 +110,6 @@ pub(crate) fn dissect(dispatch: &Dispatch<'_>) -> Anatomy {
     let others = [WRITE, VERIFY, VERIFY_INVERT, WRITE_OTHERS].into_iter().filter(|other| *other != op);
     let stale = others.map(|other| (dispatch.kernel, other)).collect();
     Anatomy { regions, params, stale, hook: false }
-}
-
-/// As [`dissect`], but most of what is written first is written again before it is compared.
-fn dissect_victims(dispatch: &Dispatch<'_>) -> Anatomy {
-    let mut anatomy = dissect(dispatch);
-    if dispatch.params[0] == WRITE {
-        anatomy.regions.iter_mut().filter(|region| region.buffer > 0).for_each(|region| region.after = false);
-    }
-    anatomy
 }
 
 /// As [`dissect`], with the copy.
@@ -215,10 +201,6 @@ impl Ready {
             Memory::OwnAddress => vec![suite::own_address()],
             Memory::MovingInversions => vec![suite::moving_inversions()],
             Memory::Random => vec![suite::random()],
-            Memory::Victims => {
-                let all = [suite::neighbour(), suite::modulo_20()].concat();
-                all.chunks_exact(3).map(<[Pass]>::to_vec).collect()
-            }
             Memory::Stream => Vec::new(),
         }
     }

@@ -19,8 +19,8 @@ pub const WRONG_BITS: u32 = 0x0000_8100;
 const HIT: u32 = 3;
 /// Which comparison of memory is hit: the first that is not of a canary.
 const HIT_MEMORY: u32 = 0;
-/// How much slower, and for how many dispatches.
-const SLOW: (u32, u32) = (20, 4);
+/// How much slower, and for how many dispatches: as many as count as sustained, and fewer than half of the windows.
+const SLOW: (u32, u32) = (20, 3);
 /// Which FP32 dispatch is the first slow one, on a software device and on others: after calibration, the search for a
 /// shape and warm-up (a second on a GPU), within the windows.
 const SLOW_FROM: [u32; 2] = [24, 40];
