@@ -17,7 +17,9 @@ pub struct Region {
     pub after: bool,
 }
 
-/// The parts of one dispatch. It must name every word that this dispatch, or one that runs in its place, touches.
+/// The parts of one dispatch. It must name every word that this dispatch, or one that runs in its place, touches; into one
+/// without regions nothing is put. A region that is left out although it matters shows as a false alarm of a round whose
+/// injection seemed not to arrive.
 #[derive(Clone, Debug, Default)]
 pub struct Anatomy {
     /// Its data.

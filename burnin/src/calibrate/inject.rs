@@ -138,6 +138,9 @@ impl<D: Device> Injector<D> {
         mut injection: Injection,
     ) -> Result<Elapsed, DeviceError> {
         let anatomy = (injection.dissect)(dispatch);
+        if anatomy.regions.is_empty() {
+            return self.inner.dispatch(dispatch, deadline);
+        }
         let before = self.data(dispatch, &anatomy, false)?;
         let elapsed = self.inner.dispatch(dispatch, deadline)?;
         let right = self.data(dispatch, &anatomy, true)?;

@@ -76,5 +76,6 @@ checkers! {
     memory_own_address_sees_what_it_claims: "memory-own-address",
     memory_moving_inversions_sees_what_it_claims: "memory-moving-inversions",
     memory_random_sees_what_it_claims: "memory-random",
+    memory_victims_sees_what_it_claims: "memory-victims",
     stream_sees_what_it_claims: "stream",
 }

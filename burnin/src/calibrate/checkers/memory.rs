@@ -24,12 +24,15 @@ pub enum Memory {
     MovingInversions,
     /// Values that no neighbour foretells.
     Random,
+    /// Victims between words that are written again: neighbour and modulo 20. A round is one of their tables.
+    Victims,
     /// Write, read, read-modify-write and copy.
     Stream,
 }
 
 /// All of them.
-pub static ALL: [Memory; 4] = [Memory::OwnAddress, Memory::MovingInversions, Memory::Random, Memory::Stream];
+pub static ALL: [Memory; 5] =
+    [Memory::OwnAddress, Memory::MovingInversions, Memory::Random, Memory::Victims, Memory::Stream];
 
 /// Two chunks of two tiles, and one of one: more than one of everything.
 const TILES: u32 = 5;
@@ -54,6 +57,7 @@ impl Checker for Memory {
             Self::OwnAddress => "memory-own-address",
             Self::MovingInversions => "memory-moving-inversions",
             Self::Random => "memory-random",
+            Self::Victims => "memory-victims",
             Self::Stream => "stream",
         }
     }
@@ -74,6 +78,7 @@ impl Checker for Memory {
 
     fn dissect(&self) -> Dissect {
         match self {
+            Self::Victims => dissect_victims,
             Self::Stream => dissect_stream,
             _ => dissect,
         }
@@ -110,6 +115,11 @@ pub(crate) fn dissect(dispatch: &Dispatch<'_>) -> Anatomy {
     let others = [WRITE, VERIFY, VERIFY_INVERT, WRITE_OTHERS].into_iter().filter(|other| *other != op);
     let stale = others.map(|other| (dispatch.kernel, other)).collect();
     Anatomy { regions, params, stale, hook: false }
+}
+
+/// As [`dissect`], but the first write is left alone: most of it, not all, is written again before it is compared.
+fn dissect_victims(dispatch: &Dispatch<'_>) -> Anatomy {
+    if dispatch.params[0] == WRITE { Anatomy::default() } else { dissect(dispatch) }
 }
 
 /// As [`dissect`], with the copy.
@@ -201,6 +211,10 @@ impl Ready {
             Memory::OwnAddress => vec![suite::own_address()],
             Memory::MovingInversions => vec![suite::moving_inversions()],
             Memory::Random => vec![suite::random()],
+            Memory::Victims => {
+                let all = [suite::neighbour(), suite::modulo_20()].concat();
+                all.chunks_exact(3).map(<[Pass]>::to_vec).collect()
+            }
             Memory::Stream => Vec::new(),
         }
     }
