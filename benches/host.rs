@@ -9,7 +9,8 @@ use std::time::Duration;
 use burnin::device::{self, Device, Dispatch};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kernels::fp32::Rounding;
-use kernels::{SelfFault, digest, fp32, mix, pattern, stream};
+use kernels::memory::{ERROR_WORDS, Errors, Op, Order, Span, TILE_WORDS, Values};
+use kernels::{SelfFault, digest, fp32, memory, mix};
 use report::bench::{Bench, compare};
 use report::judge::{judge, judge_bytes, summarize};
 use report::{
@@ -31,10 +32,6 @@ fn expected_answers(c: &mut Criterion) {
             b.iter(|| fp32::expected(&black_box(work), rounding));
         });
     }
-    group.throughput(Throughput::Elements(8192));
-    group.bench_function("stream: sums of 8192 workgroups", |b| {
-        b.iter(|| (0..8192).map(stream::expected_sum).fold(0, u32::wrapping_add));
-    });
     group.finish();
 }
 
@@ -54,26 +51,22 @@ fn references(c: &mut Criterion) {
     group.bench_function("fp32: 1 workgroup, 256 steps (FLOP)", |b| {
         b.iter(|| (fp32::KERNEL.reference)(&mut [&mut lanes, &mut groups], black_box(&params), 0..1));
     });
-    let quads = 16 * pattern::QUADS_PER_WORKGROUP;
-    let mut memory = vec![0; quads as usize * 4];
-    let mut errors = vec![0; pattern::ERROR_WORDS];
-    for (op, name) in
-        [(pattern::Op::Write, "pattern: write 256 KiB"), (pattern::Op::Verify, "pattern: verify 256 KiB")]
-    {
-        let work = pattern::Work { op, pattern: stream::PATTERN, base_word: 0, quads };
+    let mut memory = vec![0; 4 * TILE_WORDS as usize];
+    let mut errors = vec![0; ERROR_WORDS];
+    for (op, name) in [(Op::Write, "memory: write 256 KiB"), (Op::Verify, "memory: verify 256 KiB")] {
+        let span = Span { first: 0, tiles: 4, base: 0, chunk_tiles: 4, region_tiles: 1 };
+        let values = Values::own_address(0);
+        let work = memory::Work { op, values, order: Order::Forward, tiles_each: 1, span };
         let (params, workgroups) = (work.params(), work.workgroups());
-        group.throughput(Throughput::BytesDecimal(u64::from(quads) * 16));
+        group.throughput(Throughput::BytesDecimal(work.cost().bytes));
         group.bench_function(name, |b| {
             b.iter(|| {
-                (pattern::KERNEL.reference)(
-                    &mut [&mut memory, &mut errors],
-                    black_box(&params),
-                    0..workgroups,
-                );
+                let buffers: &mut [&mut [u32]] = &mut [&mut errors, &mut memory];
+                (memory::BOUND.reference)(buffers, black_box(&params), 0..workgroups);
             });
         });
     }
-    assert_eq!(pattern::Errors::from_words(&errors).count, 0, "the reference verifies what it wrote");
+    assert_eq!(Errors::from_words(&errors).count, 0, "the reference verifies what it wrote");
     group.finish();
 }
 

@@ -8,15 +8,15 @@ use std::time::Duration;
 use burnin::device::{self, Buffer, Device, Dispatch, Elapsed};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kernels::fp32::Rounding;
-use kernels::pattern::{ERROR_WORDS, Errors, Op, Pattern, QUADS_PER_WORKGROUP};
-use kernels::{Cost, SelfFault, WORKGROUP_SIZE, digest, fp32, mix, pattern, stream};
+use kernels::memory::{ERROR_WORDS, Errors, Op, Order, Span, TILE_BYTES, Values};
+use kernels::{Cost, SelfFault, WORKGROUP_SIZE, digest, fp32, memory, mix};
 use report::{Backend, Bytes, DeviceKind};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Bytes of each buffer that is streamed: far beyond the caches of a GPU; on the processor, where the figure is about the
+/// Bytes of the buffer that is swept: far beyond the caches of a GPU; on the processor, where the figure is about the
 /// driver's code and not about memory, as few as keep the whole below a minute.
-fn memory(kind: &DeviceKind) -> Bytes {
+fn swept(kind: &DeviceKind) -> Bytes {
     if *kind == DeviceKind::Cpu { Bytes::mib(32) } else { Bytes::mib(512) }
 }
 
@@ -24,15 +24,15 @@ fn memory(kind: &DeviceKind) -> Bytes {
 struct Bench {
     device: Box<dyn Device>,
     name: String,
-    memory: [Buffer; 2],
+    memory: Buffer,
     /// Results of all kernels: one word for each invocation, or records of errors.
     results: Buffer,
     /// Results of workgroups.
     groups: Buffer,
     /// Workgroups of an arithmetic kernel.
     workgroups: u32,
-    /// Quads of each of `memory`.
-    quads: u32,
+    /// Tiles of `memory`.
+    tiles: u32,
 }
 
 fn at_hand() -> Vec<Bench> {
@@ -58,24 +58,17 @@ impl Bench {
             (_, DeviceKind::Cpu) => 256,
             _ => 16_384,
         };
-        let bytes = memory(&info.kind).min(info.binding_bytes_max);
-        let quads =
-            u32::try_from(bytes.0 / 16).expect("at most 512 MiB") / QUADS_PER_WORKGROUP * QUADS_PER_WORKGROUP;
-        let mut allocate = |bytes| device.allocate(bytes).expect("room for two buffers");
-        let memory = [allocate(bytes), allocate(bytes)];
+        let bytes = swept(&info.kind).min(info.binding_bytes_max);
+        let tiles = u32::try_from(bytes.0 / TILE_BYTES).expect("at most 512 MiB");
+        let mut allocate = |bytes| device.allocate(bytes).expect("room for the buffers");
+        let memory = allocate(bytes);
         let results = allocate(Bytes(u64::from(workgroups * WORKGROUP_SIZE) * 4 + ERROR_WORDS as u64 * 4));
         let groups = allocate(Bytes::mib(1));
-        Self { device, name, memory, results, groups, workgroups, quads }
+        Self { device, name, memory, results, groups, workgroups, tiles }
     }
 
     fn run(&mut self, dispatch: &Dispatch<'_>) -> Elapsed {
         self.device.dispatch(dispatch, DEADLINE).expect("a dispatch")
-    }
-
-    fn read<const WORDS: usize>(&mut self, buffer: Buffer) -> [u32; WORDS] {
-        let mut words = [0; WORDS];
-        self.device.read_back(buffer, 0, &mut words, DEADLINE).expect("reading results");
-        words
     }
 }
 
@@ -125,55 +118,39 @@ fn arithmetic(c: &mut Criterion, bench: &mut Bench) {
     assert_eq!(found, digest::expected(&work).digest(workgroups), "wrong integer answers");
 }
 
-fn patterns(c: &mut Criterion, bench: &mut Bench) {
-    let buffers = [bench.memory[0], bench.results];
-    bench.device.upload(buffers[1], 0, &[0; ERROR_WORDS], DEADLINE).expect("clearing the records");
-    // The stream's own pattern, so that what is verified here is there to be streamed afterwards.
-    for (op, group) in [(Op::Write, "pattern write"), (Op::Verify, "pattern verify")] {
-        let work = pattern::Work { op, pattern: stream::PATTERN, base_word: 0, quads: bench.quads };
-        let (params, workgroups) = (work.params(), work.workgroups());
-        let dispatch =
-            Dispatch { kernel: &pattern::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 };
-        measure(c, group, bench, &dispatch, work.cost());
+fn sweeps(c: &mut Criterion, bench: &mut Bench) {
+    let buffers = [bench.results, bench.memory];
+    let span = |tiles| Span { first: 0, tiles, base: 0, chunk_tiles: bench.tiles, region_tiles: bench.tiles };
+    let values = Values::own_address(0);
+    let work =
+        |op, tiles| memory::Work { op, values, order: Order::Forward, tiles_each: 1, span: span(tiles) };
+    let half = bench.tiles / 2;
+    let works = [
+        (work(Op::Write, bench.tiles), "memory write"),
+        (work(Op::Verify, bench.tiles), "memory verify"),
+        (work(Op::Copy { tiles: half }, half), "memory copy"),
+    ];
+    bench.device.upload(buffers[0], 0, &[0; ERROR_WORDS], DEADLINE).expect("clearing the records");
+    // A filter may leave the write out.
+    bench.run(&of_memory(&works[0].0, &buffers));
+    for (work, group) in works {
+        measure(c, group, bench, &of_memory(&work, &buffers), work.cost());
     }
-    let errors = Errors::from_words(&bench.read::<ERROR_WORDS>(buffers[1]));
+    let mut words = [0; ERROR_WORDS];
+    bench.device.read_back(buffers[0], 0, &mut words, DEADLINE).expect("reading results");
+    let errors = Errors::from_words(&words);
     assert_eq!(errors.count, 0, "{errors:?}");
 }
 
-fn streams(c: &mut Criterion, bench: &mut Bench) {
-    let buffers = [bench.memory[0], bench.memory[1], bench.groups];
-    fill(bench);
-    let ops = [
-        (stream::Op::Read, "stream read"),
-        (stream::Op::Write, "stream write"),
-        (stream::Op::Copy, "stream copy"),
-    ];
-    for (op, group) in ops {
-        let work = stream::Work { op, quads: bench.quads };
-        let (params, workgroups) = (work.params(), work.workgroups());
-        let dispatch = Dispatch { kernel: &stream::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 };
-        measure(c, group, bench, &dispatch, work.cost());
-    }
-    let [_, first, second] = bench.read(buffers[2]);
-    assert_eq!([first, second], [0, 1].map(stream::expected_sum), "wrong sums");
-    let words: [u32; 64] = bench.read(buffers[1]);
-    assert!((0..).zip(words).all(|(n, word)| word == stream::PATTERN.value(n)), "wrong copy");
-}
-
-/// Writes what the stream reads; a filter may have left the patterns out.
-fn fill(bench: &mut Bench) {
-    let work =
-        pattern::Work { op: Op::Write, pattern: Pattern::own_address(0), base_word: 0, quads: bench.quads };
-    let buffers = [bench.memory[0], bench.results];
+fn of_memory<'a>(work: &memory::Work, buffers: &'a [Buffer]) -> Dispatch<'a> {
     let (params, workgroups) = (work.params(), work.workgroups());
-    bench.run(&Dispatch { kernel: &pattern::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 });
+    Dispatch { kernel: &memory::BOUND, buffers, params, workgroups, repeat: 1 }
 }
 
 fn every_device(c: &mut Criterion) {
     for mut bench in at_hand() {
         arithmetic(c, &mut bench);
-        patterns(c, &mut bench);
-        streams(c, &mut bench);
+        sweeps(c, &mut bench);
     }
 }
 

@@ -23,8 +23,6 @@ pub mod transcendental;
 pub mod matrix;
 pub mod memory;
 pub mod units;
-pub mod pattern;
-pub mod stream;
 
 pub use cost::Cost;
 
@@ -120,8 +118,6 @@ pub const ALL: &[&Kernel] = &[
     &memory::BOUND_WIDE,
     &memory::TABLE,
     &memory::TABLE_WIDE,
-    &pattern::KERNEL,
-    &stream::KERNEL,
 ];
 
 /// Every kernel: [`ALL`] and those of [`matrix`], one for each pair of types.

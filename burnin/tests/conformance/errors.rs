@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use burnin::clock::{Clock, MonotonicClock};
 use burnin::device::{self, Device, DeviceError, Dispatch};
-use kernels::pattern::{ERROR_WORDS, Op, Pattern};
-use kernels::{SelfFault, fp32, pattern};
+use kernels::memory::{ERROR_WORDS, Op, Order, Span, Values};
+use kernels::{SelfFault, fp32, memory};
 use report::{Backend, Bytes, DeviceId};
 
 use crate::subject::{Subject, ValidatedVulkan};
@@ -80,12 +80,12 @@ fn an_id_that_is_not_the_processor_is_missing() {
 /// A sweep over more than one binding may show.
 fn beyond_the_binding(device: &mut impl Device) -> Result<(), DeviceError> {
     let bytes = Bytes(device.info().binding_bytes_max.0 + 4096);
-    let quads = u32::try_from(bytes.0 / 16).expect("a device with bindings below 64 GiB");
-    let buffers = [device.allocate(bytes)?, device.allocate(Bytes(ERROR_WORDS as u64 * 4))?];
-    let work =
-        pattern::Work { op: Op::Write, pattern: Pattern::uniform(1), base_word: 0, quads: quads.min(64) };
+    let buffers = [device.allocate(Bytes(ERROR_WORDS as u64 * 4))?, device.allocate(bytes)?];
+    let span = Span { first: 0, tiles: 1, base: 0, chunk_tiles: 1, region_tiles: 1 };
+    let values = Values::uniform(1);
+    let work = memory::Work { op: Op::Write, values, order: Order::Forward, tiles_each: 1, span };
     let dispatch = Dispatch {
-        kernel: &pattern::KERNEL,
+        kernel: &memory::BOUND,
         buffers: &buffers,
         params: work.params(),
         workgroups: work.workgroups(),

@@ -1,13 +1,13 @@
 //! Each kernel against its reference, bit for bit.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use burnin::device::{Device, Dispatch};
 use kernels::fp32::Rounding;
+use kernels::memory::errors::HEADER_WORDS;
+use kernels::memory::{ERROR_WORDS, Errors, Op, Order, Span, TILE_WORDS, Values};
 use kernels::mix::{digest64, mix32};
-use kernels::pattern::{ERROR_WORDS, Errors, Op, Pattern, QUADS_PER_WORKGROUP, Record};
-use kernels::{Kernel, Params, SelfFault, digest, fp32, pattern, stream};
+use kernels::{Kernel, Params, SelfFault, digest, fp32, memory};
 use report::Bytes;
 
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -178,80 +178,6 @@ pub(crate) fn the_fp32_kernel_rounds_one_way_throughout<D: Device>(device: &mut 
     }
 }
 
-fn pattern_run(work: pattern::Work, memory: Vec<u32>) -> Run {
-    Run::new(&pattern::KERNEL, vec![memory, vec![0; ERROR_WORDS]], work.params(), work.workgroups())
-}
-
-/// Quads: one, one tile, one more, many, and a last tile that is not full.
-const QUADS: [u32; 6] =
-    [1, 7, QUADS_PER_WORKGROUP, QUADS_PER_WORKGROUP + 1, 3 * QUADS_PER_WORKGROUP - 1, 40_001];
-
-pub(crate) fn the_pattern_kernel_equals_its_reference<D: Device>(device: &mut Option<D>) {
-    let device = device.as_mut().unwrap();
-    for quads in QUADS {
-        let words = quads * 4;
-        for pattern in [Pattern::own_address(0x1234_5678), Pattern::uniform(0xaaaa_5555)] {
-            let base_word = 0xffff_fff0;
-            let work = |op| pattern::Work { op, pattern, base_word, quads };
-            // Three quads more than the dispatch may touch.
-            let mut right: Vec<u32> =
-                (0..words).map(|word| pattern.value(base_word.wrapping_add(word))).collect();
-            right.extend(stale(12));
-            pattern_run(work(Op::Write), stale(right.len())).agrees(device);
-            pattern_run(work(Op::Verify), right.clone()).agrees(device);
-            pattern_run(work(Op::VerifyInvert), right.clone()).agrees(device);
-            let last = words - 1;
-            pattern_run(work(Op::Flip { word: last, mask: 0x8000_0001 }), right.clone()).agrees(device);
-            right[last as usize] ^= 0x8000_0001;
-            pattern_run(work(Op::Verify), right.clone()).agrees(device);
-            pattern_run(work(Op::VerifyInvert), right).agrees(device);
-        }
-    }
-}
-
-pub(crate) fn more_mismatches_than_records_are_all_counted<D: Device>(device: &mut Option<D>) {
-    let device = device.as_mut().unwrap();
-    let quads = 5 * QUADS_PER_WORKGROUP + 3;
-    let pattern = Pattern::own_address(7);
-    for op in [Op::Verify, Op::VerifyInvert] {
-        let work = pattern::Work { op, pattern, base_word: 64, quads };
-        let mut memory: Vec<u32> = (0..quads * 4).map(|word| pattern.value(64 + word)).collect();
-        memory.iter_mut().step_by(97).for_each(|word| *word ^= 0x0000_0110);
-        let wrong: HashMap<u32, Record> = (0..quads * 4)
-            .step_by(97)
-            .map(|word| {
-                let (expected, found) = (pattern.value(64 + word), memory[word as usize]);
-                (word, Record { word, expected, found, workgroup: word / 4 / QUADS_PER_WORKGROUP })
-            })
-            .collect();
-        assert!(wrong.len() > 64);
-        let run = pattern_run(work, memory);
-        let (expected, found) = (run.expected(), run.found(device));
-        assert!(expected[0] == found[0], "memory after {op:?}");
-        assert_eq!(expected[1][..4], found[1][..4]);
-        let errors = Errors::from_words(&found[1]);
-        assert_eq!((errors.count, errors.bits), (wrong.len() as u64, 0x110));
-        assert_eq!(errors.records.len(), 64);
-        assert!(errors.records.iter().all(|record| wrong.get(&record.word) == Some(record)));
-        let mut words: Vec<_> = errors.records.iter().map(|record| record.word).collect();
-        words.dedup();
-        assert_eq!(words.len(), 64, "each record another word");
-    }
-}
-
-pub(crate) fn the_stream_kernel_equals_its_reference<D: Device>(device: &mut Option<D>) {
-    let device = device.as_mut().unwrap();
-    for workgroups in [1, 3, 37, 300] {
-        for op in [stream::Op::Read, stream::Op::Write, stream::Op::Copy] {
-            let work = stream::Work { op, quads: workgroups * QUADS_PER_WORKGROUP };
-            // A quad more than the dispatch may touch.
-            let words = work.quads as usize * 4 + 4;
-            let buffers = vec![noise(workgroups, words), stale(words), vec![0; work.sums()]];
-            Run::new(&stream::KERNEL, buffers, work.params(), workgroups).agrees(device);
-        }
-    }
-}
-
 pub(crate) fn every_dispatch_has_its_own_parameters<D: Device>(device: &mut Option<D>) {
     let device = device.as_mut().unwrap();
     for seed in 0..100 {
@@ -268,36 +194,32 @@ pub(crate) fn repeated_dispatches_see_what_the_one_before_wrote<D: Device>(devic
     run.agrees(device);
     assert_eq!(run.found(device)[1][0], 3 * 33);
 
-    // Every second inverting sweep finds every word wrong: so few words that no record is left out.
-    let work =
-        pattern::Work { op: Op::VerifyInvert, pattern: Pattern::uniform(5), base_word: 0, quads: 100_000 };
-    for (repeat, wrong) in [(2, 400_000), (3, 800_000), (9, 3_200_000)] {
-        let mut run = pattern_run(work, vec![5; 400_000]);
+    // Every second inverting sweep finds every word wrong; which of them are recorded is the device's own.
+    for (repeat, wrong_sweeps) in [(2, 1), (3, 2), (9, 8)] {
+        let mut run = sweep_run(Op::VerifyInvert, 3, vec![5; 3 * TILE_WORDS as usize]);
         run.repeat = repeat;
         let (expected, found) = (run.expected(), run.found(device));
-        assert!(expected[0] == found[0], "memory after {repeat} sweeps");
-        assert_eq!(expected[1][..4], found[1][..4]);
-        assert_eq!(found[1][1], wrong);
+        assert!(expected[1] == found[1], "memory after {repeat} sweeps");
+        assert_eq!(expected[0][..HEADER_WORDS], found[0][..HEADER_WORDS]);
+        assert_eq!(Errors::from_words(&found[0]).count, wrong_sweeps * 3 * TILE_WORDS);
     }
+}
+
+/// A sweep over so many tiles of fives.
+fn sweep_run(op: Op, tiles: u32, memory: Vec<u32>) -> Run {
+    let span = Span { first: 0, tiles, base: 0, chunk_tiles: tiles, region_tiles: 1 };
+    let work = memory::Work { op, values: Values::uniform(5), order: Order::Forward, tiles_each: 1, span };
+    Run::new(&memory::BOUND, vec![vec![0; ERROR_WORDS], memory], work.params(), work.workgroups())
 }
 
 pub(crate) fn kernels_that_run_together_answer_as_they_do_alone<D: Device>(device: &mut Option<D>) {
     let device = device.as_mut().unwrap();
     let work = digest::Work { seed: 77, steps: 512, workgroups: 40 };
-    let pattern = Pattern::own_address(9);
-    let sweep = pattern::Work { op: Op::VerifyInvert, pattern, base_word: 0, quads: 20_000 };
-    let memory = (0..80_000).map(|word| pattern.value(word)).collect();
-    let copy = stream::Work { op: stream::Op::Copy, quads: 3 * QUADS_PER_WORKGROUP };
-    let words = copy.quads as usize * 4;
+    let words = TILE_WORDS as usize;
     let mut runs = [
         digest_run(work, SelfFault::None),
-        pattern_run(sweep, memory),
-        Run::new(
-            &stream::KERNEL,
-            vec![noise(5, words), stale(words), vec![0; copy.sums()]],
-            copy.params(),
-            3,
-        ),
+        sweep_run(Op::VerifyInvert, 3, vec![5; 3 * words]),
+        sweep_run(Op::Copy { tiles: 2 }, 2, noise(5, 4 * words)),
     ];
     // Some go on when others have ended.
     for (run, repeat) in runs.iter_mut().zip([3, 1, 2]) {

@@ -82,8 +82,6 @@ pub const SOURCES: &[Source] = &[
     memory("memory_wide", &[WIDE]),
     memory("memory_table", &[TABLE]),
     memory("memory_table_wide", &[TABLE, WIDE]),
-    plain("pattern", "pattern/pattern.comp"),
-    plain("stream", "stream/stream.comp"),
     matrix!("f16-f16", "rate", "float16_t", "2u", "float16_t", "2u", "0x1fu"),
     matrix!("f16-f32", "rate", "float16_t", "2u", "float", "1u", "0x1fffu"),
     matrix!("bf16-f32", "rate", "bfloat16_t", "2u", "float", "1u", "0x1fffu"),

@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_kernel_without_a_hook_has_none() {
-        for kernel in [&kernels::pattern::KERNEL, &kernels::stream::KERNEL] {
+        for kernel in kernels::memory::FORMS {
             assert!(hook_code(&Module::parse(kernel.spirv).unwrap()).is_empty(), "{}", kernel.name);
         }
     }

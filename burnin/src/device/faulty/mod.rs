@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use kernels::pattern;
 use report::{Bytes, DeviceKind};
 
 use super::{Buffer, Device, DeviceError, Dispatch, Elapsed};
@@ -58,10 +57,9 @@ impl<D: Device> Faulty<D> {
         let name = check_of(dispatch.kernel);
         let planted = match name {
             "digest" | "fp32" => dispatch.params[4] != 0,
-            "pattern" => self.serves_canary(dispatch.params[0], [0, 3]),
             "memory" => {
                 let compares = matches!(dispatch.params[0], 1 | 2);
-                self.serves_canary(dispatch.params[0], [0, 5]) || !compares
+                self.serves_canary(dispatch.params[0]) || !compares
             }
             _ => false,
         };
@@ -74,9 +72,12 @@ impl<D: Device> Faulty<D> {
     }
 
     /// Writes, flips, and the comparison that should find a flip: hit there, the fault would be a stray of the canary.
-    fn serves_canary(&mut self, op: u32, [write, flip]: [u32; 2]) -> bool {
-        let after_flip = std::mem::replace(&mut self.canary, op == flip);
-        op == write || op == flip || after_flip
+    fn serves_canary(&mut self, op: u32) -> bool {
+        // As `kernels::memory` puts them into the first parameter.
+        const WRITE: u32 = 0;
+        const FLIP: u32 = 5;
+        let after_flip = std::mem::replace(&mut self.canary, op == FLIP);
+        op == WRITE || op == FLIP || after_flip
     }
 
     fn is_slow(&self, seen: u32) -> bool {
@@ -84,26 +85,14 @@ impl<D: Device> Faulty<D> {
         (first..first + SLOW.1).contains(&seen)
     }
 
-    fn flip(&mut self, buffer: Buffer, errors: Buffer, word: u32, mask: u32) -> Result<(), DeviceError> {
-        let work = pattern::Work {
-            op: pattern::Op::Flip { word, mask },
-            pattern: pattern::Pattern::uniform(0),
-            base_word: 0,
-            quads: 0,
-        };
-        let dispatch = Dispatch {
-            kernel: &pattern::KERNEL,
-            buffers: &[buffer, errors],
-            params: work.params(),
-            workgroups: work.workgroups(),
-            repeat: 1,
-        };
+    /// Flips bits of one word.
+    fn flip(&mut self, buffer: Buffer, word: u32, mask: u32) -> Result<(), DeviceError> {
+        let mut value = [0];
+        self.inner.read_back(buffer, u64::from(word), &mut value, DEADLINE)?;
         self.fired += 1;
-        self.inner.dispatch(&dispatch, DEADLINE).map(|_| ())
+        self.inner.upload(buffer, u64::from(word), &[value[0] ^ mask], DEADLINE)
     }
-}
 
-impl<D: Device> Faulty<D> {
     /// The dispatch, and the same work 19 times more on buffers of its own: right answers, both clocks agree, and slow.
     fn slow_down(&mut self, dispatch: &Dispatch<'_>, deadline: Duration) -> Result<Elapsed, DeviceError> {
         self.fired += 1;
@@ -144,21 +133,13 @@ impl<D: Device> Device for Faulty<D> {
         let Some(seen) = self.count(dispatch) else { return self.inner.dispatch(dispatch, deadline) };
         let hit = seen == HIT;
         match (self.fault, check_of(dispatch.kernel)) {
-            (Fault::FlippedBit, "pattern") if seen == HIT_MEMORY => {
-                self.flip(dispatch.buffers[0], dispatch.buffers[1], FLIPPED.0, FLIPPED.1)?;
-                self.inner.dispatch(dispatch, deadline)
-            }
             (Fault::FlippedBit, "memory") if seen == HIT_MEMORY => {
-                let (word, mask) = (u64::from(FLIPPED.0), FLIPPED.1);
-                let mut value = [0];
-                self.inner.read_back(dispatch.buffers[1], word, &mut value, deadline)?;
-                self.fired += 1;
-                self.inner.upload(dispatch.buffers[1], word, &[value[0] ^ mask], deadline)?;
+                self.flip(dispatch.buffers[1], FLIPPED.0, FLIPPED.1)?;
                 self.inner.dispatch(dispatch, deadline)
             }
             (Fault::WrongWord, "digest") if hit => {
                 let elapsed = self.inner.dispatch(dispatch, deadline)?;
-                self.flip(dispatch.buffers[0], dispatch.buffers[1], FLIPPED.0 % 64, WRONG_BITS)?;
+                self.flip(dispatch.buffers[0], FLIPPED.0 % 64, WRONG_BITS)?;
                 Ok(elapsed)
             }
             (Fault::StuckLane, "digest") if seen >= HIT => {

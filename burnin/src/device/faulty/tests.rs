@@ -112,39 +112,6 @@ fn a_canary_of_a_chain_does_not_count_as_a_dispatch() {
 }
 
 #[test]
-fn a_bit_flips_in_the_first_comparison_that_is_not_of_a_canary() {
-    const QUADS: u32 = 4096;
-    let (mut device, buffers) = faulty(Fault::FlippedBit);
-    let pattern = pattern::Pattern::own_address(5);
-    let mut act = |op, fired: u32| {
-        let work = pattern::Work { op, pattern, base_word: 0, quads: QUADS };
-        device.upload(buffers[1], 0, &[0; pattern::ERROR_WORDS], DEADLINE).unwrap();
-        let (params, workgroups) = (work.params(), work.workgroups());
-        let dispatch =
-            Dispatch { kernel: &pattern::KERNEL, buffers: &buffers, params, workgroups, repeat: 1 };
-        device.dispatch(&dispatch, DEADLINE).unwrap();
-        let mut words = [0; pattern::ERROR_WORDS];
-        device.read_back(buffers[1], 0, &mut words, DEADLINE).unwrap();
-        assert_eq!(device.fired(), fired, "{op:?}");
-        let errors = pattern::Errors::from_words(&words);
-        errors.records.first().map(|record| (record.word, record.expected ^ record.found))
-    };
-    let canary = pattern::Op::Flip { word: 3, mask: 1 };
-    assert_eq!(act(pattern::Op::Write, 0), None);
-    for _ in 0..2 {
-        act(canary, 0);
-        assert_eq!(act(pattern::Op::Verify, 0), Some((3, 1)));
-        act(canary, 0);
-    }
-    assert_eq!(act(pattern::Op::Write, 0), None);
-    assert_eq!(act(pattern::Op::Verify, 1), Some(FLIPPED));
-    // It stays as it is until it is written again.
-    assert_eq!(act(pattern::Op::Verify, 1), Some(FLIPPED));
-    assert_eq!(act(pattern::Op::Write, 1), None);
-    assert_eq!(act(pattern::Op::Verify, 1), None);
-}
-
-#[test]
 fn a_bit_flips_once_whatever_form_of_sweep_compares_first() {
     use kernels::memory::{BOUND, ERROR_WORDS, Errors, Op, Order, Span, TABLE, Values, Work};
     let (mut device, buffers) = faulty(Fault::FlippedBit);
