@@ -89,11 +89,9 @@ pub(crate) fn act(arguments: BenchArguments) -> Result<ExitCode> {
     // Before anything is measured: a name that is wrong must not cost a minute.
     let before = arguments.compare.as_deref().map(earlier).transpose()?;
     if let Some(out) = &arguments.out {
-        std::fs::File::create(out).map_err(|source| NoFile {
-            doing: "writing",
-            path: out.clone(),
-            source,
-        })?;
+        // Not emptied: what stands there is lost only when there is something to take its place.
+        let opened = std::fs::OpenOptions::new().create(true).append(true).open(out);
+        opened.map_err(|source| NoFile { doing: "writing", path: out.clone(), source })?;
     }
     let wanted = Wanted {
         backend: arguments.backend.into(),
@@ -109,7 +107,7 @@ pub(crate) fn act(arguments: BenchArguments) -> Result<ExitCode> {
     drop(watch);
     let json = serde_json::to_string_pretty(&bench)?;
     if let Some(out) = &arguments.out {
-        std::fs::write(out, format!("{json}\n")).with_context(|| format!("writing `{}`", out.display()))?;
+        save(out, &format!("{json}\n")).with_context(|| format!("writing `{}`", out.display()))?;
     }
     if arguments.json {
         print(&json)?;
@@ -119,6 +117,14 @@ pub(crate) fn act(arguments: BenchArguments) -> Result<ExitCode> {
         print(&render(&bench, comparison.as_ref(), style))?;
     }
     Ok(ExitCode::from(bench.exit_code()))
+}
+
+/// Takes the place of what stood there, in one step: no moment has half a document.
+fn save(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    std::fs::write(&new, text)?;
+    std::fs::rename(&new, path)
 }
 
 fn earlier(path: &Path) -> Result<Bench> {

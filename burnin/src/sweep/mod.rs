@@ -5,14 +5,16 @@
 //! smaller ones fill the rest. On a GPU some is left to its driver, see [`reserve`].
 
 mod canary;
+mod ledger;
 mod shape;
 mod space;
 #[cfg(test)]
 mod tests;
 
 pub use canary::canaries;
+pub use ledger::{Found, Swept};
 pub use shape::Shape;
-pub use space::{Action, Found, Space, Swept};
+pub use space::{Action, Space};
 
 use report::Bytes;
 

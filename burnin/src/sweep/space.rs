@@ -3,15 +3,12 @@
 use std::ops::Range;
 
 use kernels::WORKGROUPS_MAX;
-use kernels::memory::errors::HEADER_WORDS;
-use kernels::memory::{
-    ERROR_WORDS, Errors, LANES, Op, Order, RECORDS_MAX, REGIONS, Record, Span, TILE_BYTES, Values, Work,
-};
-use report::{Bytes, DeviceKind, Mismatch, Mismatches};
+use kernels::memory::{Op, Order, REGIONS, Span, TILE_BYTES, Values, Work};
+use report::{Bytes, DeviceKind};
 
+use super::ledger::{Asked, Found, Ledger, Swept};
 use super::{Shape, reserve};
-use crate::device::{Buffer, DeviceError, Elapsed};
-use crate::mismatches::merge;
+use crate::device::{Buffer, DeviceError};
 use crate::session::{Launch, Session};
 
 /// Largest chunk.
@@ -23,11 +20,9 @@ const CHUNK_BYTES_MIN: u64 = 16 << 20;
 #[derive(Debug)]
 pub struct Space {
     groups: Vec<Group>,
-    errors: Buffer,
+    ledger: Ledger,
     shape: Shape,
     tiles: u32,
-    /// The header of the error buffer as it was last read.
-    seen: Errors,
     /// Tiles that a persistent workgroup takes, where it isn't left to the shape.
     packed: Option<u32>,
 }
@@ -52,30 +47,6 @@ pub struct Action {
     pub order: Order,
     /// How many times in a row.
     pub repeat: u32,
-}
-
-/// What a sweep took, compared and found.
-#[derive(Clone, Debug, Default)]
-pub struct Swept {
-    /// By the device's clock where every dispatch of it had one, and by the host's.
-    pub elapsed: Option<Elapsed>,
-    /// Bytes read and written.
-    pub bytes: u64,
-    /// What was compared and was wrong.
-    pub found: Found,
-}
-
-/// What was compared and was wrong.
-#[derive(Clone, Debug, Default)]
-pub struct Found {
-    /// Bytes compared, counted by the invocations that compared them.
-    pub compared_bytes: u64,
-    /// The wrong words.
-    pub wrong: Mismatches,
-    /// Those of them that were recorded, with how they were at further looks.
-    pub records: Vec<Record>,
-    /// How many were wrong in each region.
-    pub regions: Vec<u64>,
 }
 
 impl Space {
@@ -125,9 +96,8 @@ impl Space {
 
     fn empty(session: &mut Session<'_>) -> Result<Self, DeviceError> {
         let shape = Shape::usual(session.device.info());
-        let errors = session.device.allocate(Bytes(ERROR_WORDS as u64 * 4))?;
-        let seen = Errors::from_words(&[0; HEADER_WORDS]);
-        Ok(Self { groups: Vec::new(), errors, shape, tiles: 0, seen, packed: None })
+        let ledger = Ledger::allocate(session)?;
+        Ok(Self { groups: Vec::new(), ledger, shape, tiles: 0, packed: None })
     }
 
     fn push(&mut self, buffer: Buffer, bytes: u64) {
@@ -142,7 +112,7 @@ impl Space {
     /// Gives it back.
     pub fn free(self, session: &mut Session<'_>) {
         let chunks = self.groups.into_iter().flat_map(|group| group.chunks);
-        chunks.chain([self.errors]).for_each(|buffer| session.device.free(buffer));
+        chunks.chain([self.ledger.buffer]).for_each(|buffer| session.device.free(buffer));
     }
 
     /// The first chunk, and how many tiles it has: the first of all.
@@ -178,8 +148,7 @@ impl Space {
 
     /// Forgets what was found, so that unions of bits and records are those of what comes.
     pub fn forget(&mut self, session: &mut Session<'_>) -> Result<(), DeviceError> {
-        self.seen = Errors::from_words(&[0; HEADER_WORDS]);
-        session.write(self.errors, &[0; ERROR_WORDS])
+        self.ledger.forget(session)
     }
 
     /// Sweeps some of the tiles.
@@ -198,7 +167,7 @@ impl Space {
             swept.bytes += work.cost().bytes * u64::from(action.repeat);
             if matches!(action.op, Op::Verify | Op::VerifyInvert) {
                 let asked = Asked::of(&work, action.repeat);
-                self.collect(session, &mut swept.found, Numbered { pass, ahead: 0, asked })?;
+                swept.found.add(self.ledger.collect(session, asked, pass)?);
             }
         }
         Ok(swept)
@@ -229,7 +198,7 @@ impl Space {
                     };
                     let work =
                         Work { op: action.op, values: action.values, order: action.order, tiles_each, span };
-                    parts.push(([&[self.errors], chunks].concat(), work));
+                    parts.push(([&[self.ledger.buffer], chunks].concat(), work));
                     from += count;
                 }
             }
@@ -268,8 +237,8 @@ impl Space {
                 work.span.base = work.span.base.wrapping_sub(half.len);
                 let launch = Launch { kernel: self.shape.kernel, buffers: &buffers };
                 session.run(launch, work.params(), work.workgroups(), 1)?;
-                let asked = Asked::of(&work, 1);
-                self.collect(session, &mut found, Numbered { pass, ahead: half.len, asked })?;
+                let asked = Asked { ahead: half.len, ..Asked::of(&work, 1) };
+                found.add(self.ledger.collect(session, asked, pass)?);
             }
         }
         Ok(found)
@@ -300,117 +269,10 @@ impl Space {
         let action = Action { op, values: Values::uniform(0), order: Order::Forward, repeat: 1 };
         self.sweep(session, &action, tile..tile + 1, 0).map(|_| ())
     }
-
-    /// Reads what a dispatch compared and found since the last time.
-    fn collect(
-        &mut self,
-        session: &mut Session<'_>,
-        found: &mut Found,
-        numbered: Numbered,
-    ) -> Result<(), DeviceError> {
-        let mut now = Errors::from_words(&session.read(self.errors, HEADER_WORDS)?);
-        let count = u64::from(now.count.wrapping_sub(self.seen.count));
-        let kept = self.seen.count.min(RECORDS_MAX) as usize;
-        if count > 0 && kept < RECORDS_MAX as usize {
-            now.records =
-                Errors::from_words(&session.read(self.errors, ERROR_WORDS)?).records.split_off(kept);
-            now.records.iter_mut().for_each(|record| record.tile = record.tile.wrapping_add(numbered.ahead));
-            now.records.sort_unstable();
-        }
-        let strips = now.strips.wrapping_sub(self.seen.strips);
-        found.compared_bytes += Errors { strips, ..self.seen.clone() }.compared_bytes();
-        found.regions.resize(REGIONS as usize, 0);
-        for (region, (now, before)) in
-            found.regions.iter_mut().zip(now.regions.iter().zip(&self.seen.regions))
-        {
-            *region += u64::from(now.wrapping_sub(*before));
-        }
-        let bits = if count > 0 { now.set | now.cleared } else { 0 };
-        let first =
-            now.records.iter().take(Mismatches::KEPT_MAX).map(|record| mismatch(record, numbered.pass));
-        merge(&mut found.wrong, Mismatches { count, bits, first: first.collect() });
-        found.records.append(&mut now.records);
-        // A comparison that did not run, or of fewer words, is as wrong as a word; so are counters that contradict each other.
-        let Asked { strips: asked, address } = numbered.asked;
-        // Each counter wraps, their sum does not: the same high bit of two of them must not cancel.
-        let by_region = now.regions.iter().zip(&self.seen.regions);
-        let by_region: u64 = by_region.map(|(now, before)| u64::from(now.wrapping_sub(*before))).sum();
-        let by_region = u32::try_from(by_region).unwrap_or(u32::MAX);
-        let silent = count > 0 || (now.set, now.cleared) == (self.seen.set, self.seen.cleared);
-        let wrong_count = now.count.wrapping_sub(self.seen.count);
-        let counters = [(asked, strips), (wrong_count, by_region), (1, u32::from(silent))];
-        for (expected, found_words) in counters.into_iter().filter(|(expected, found)| expected != found) {
-            let workgroup = 0;
-            let mismatch = Mismatch {
-                byte_address: address,
-                expected,
-                found: found_words,
-                workgroup,
-                pass: numbered.pass,
-            };
-            crate::mismatches::add(&mut found.wrong, mismatch);
-        }
-        self.seen = now;
-        Ok(())
-    }
-}
-
-/// In which pass, and how many tiles further on than their values say the words are.
-struct Numbered {
-    pass: u32,
-    ahead: u32,
-    asked: Asked,
-}
-
-/// What a dispatch was asked to compare.
-struct Asked {
-    /// Strips; wraps as the counter does.
-    strips: u32,
-    /// Address of the first of them.
-    address: u64,
-}
-
-impl Asked {
-    fn of(work: &Work, repeat: u32) -> Self {
-        let strips = work.span.tiles.wrapping_mul(LANES).wrapping_mul(repeat);
-        let first = work.span.base.wrapping_add(work.span.first);
-        Self { strips, address: u64::from(first) * TILE_BYTES }
-    }
 }
 
 /// The first half of what one dispatch reaches, in tiles.
 pub(crate) struct Half {
     pub(crate) first: u32,
     pub(crate) len: u32,
-}
-
-/// A wrong word as it stands in a report.
-fn mismatch(record: &Record, pass: u32) -> Mismatch {
-    Mismatch {
-        byte_address: u64::from(record.tile) * TILE_BYTES + u64::from(record.word) * 4,
-        expected: record.expected,
-        found: record.found,
-        workgroup: record.workgroup,
-        pass,
-    }
-}
-
-impl Swept {
-    fn took(&mut self, more: Elapsed) {
-        self.elapsed = Some(self.elapsed.map_or(more, |so_far| Elapsed {
-            device: so_far.device.zip(more.device).map(|(a, b)| a + b),
-            host: so_far.host + more.host,
-        }));
-    }
-}
-
-impl Found {
-    /// Joins what another sweep compared and found.
-    pub fn add(&mut self, more: Self) {
-        self.compared_bytes += more.compared_bytes;
-        merge(&mut self.wrong, more.wrong);
-        self.records.extend(more.records);
-        self.regions.resize(REGIONS as usize, 0);
-        self.regions.iter_mut().zip(more.regions).for_each(|(region, more)| *region += more);
-    }
 }

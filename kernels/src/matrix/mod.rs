@@ -3,9 +3,8 @@
 //! An *owner* (a subgroup, or with [`Types::whole`] the workgroup) holds `fragments` matrices A, as many B and their square
 //! of accumulators. In a *round* every accumulator meets every B: accumulator i,j gets `A_i * B_((j+q) mod fragments)` for
 //! each q; then the As take turns. So no operand is a constant and no product that of the round before: a compiler cannot
-//! take the work out of the loop, as some do: with constant operands this very loop seems 4 to 12 times as fast on Mesa
-//! 26.1 (300 GOP/s of 8-bit integers on two cores). The second half
-//! of the Bs nearly undoes the first, so that accumulators stay small however many rounds there are.
+//! take the work out of the loop, as the one of Mesa 26.1 does where operands are constants. The second half of the Bs
+//! nearly undoes the first, so that accumulators stay small however many rounds there are.
 //!
 //! Owners repeat [`CLASSES`] classes of operands; owner n is of class n mod `CLASSES`. Two kinds of data ([`Data`]):
 //! *exact*, integers whose every partial sum an accumulator holds exactly, so that the order of additions, which devices are
