@@ -5,4 +5,6 @@
 pub mod clock;
 pub mod durable;
 pub mod exit;
+pub mod net;
 pub mod register;
+pub mod system;
