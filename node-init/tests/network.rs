@@ -1,6 +1,8 @@
 //! The network part against real servers: dnsmasq, chrony and lldpd in a network namespace, this test in another. Needs
 //! root and the Debian packages that `images/packages.sh test` installs; it fails where it cannot run.
 
+#![expect(clippy::unwrap_used, reason = "this is a test; its helpers are not marked so")]
+
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
