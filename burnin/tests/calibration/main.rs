@@ -73,6 +73,7 @@ checkers! {
     int32_sees_what_it_claims: "int32",
     int64_sees_what_it_claims: "int64",
     dot_sees_what_it_claims: "dot",
+    transcendental_sees_what_it_claims: "transcendental",
     memory_own_address_sees_what_it_claims: "memory-own-address",
     memory_moving_inversions_sees_what_it_claims: "memory-moving-inversions",
     memory_random_sees_what_it_claims: "memory-random",
