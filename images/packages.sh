@@ -3,7 +3,7 @@
 set -euo pipefail
 
 wanted=(build-essential ca-certificates libvulkan1 mesa-vulkan-drivers)
-[ "${1:-run}" = test ] && wanted+=(vulkan-validationlayers spirv-tools cpio dnsmasq-base iproute2 chrony)
+[ "${1:-run}" = test ] && wanted+=(vulkan-validationlayers spirv-tools cpio dnsmasq-base iproute2 chrony lldpd)
 
 missing=()
 for package in "${wanted[@]}"; do

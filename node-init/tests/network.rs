@@ -3,7 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "this is a test; its helpers are not marked so")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use node_init::clock::{Clock as _, Monotonic};
@@ -154,6 +157,60 @@ fn without_a_server_each_link_says_so() {
         return;
     }
     Lab::new("none", 1).inside("without_a_server_each_link_says_so");
+}
+
+#[test]
+fn a_slow_server_is_waited_for_and_a_dead_cable_is_named() {
+    if is_inside() {
+        let clock = Monotonic::start();
+        let network = up(60).unwrap();
+        assert!(clock.now() >= Duration::from_secs(5), "dnsmasq waits before it answers");
+        let [slow, dead] = &network.links[..] else { panic!("{:?}", network.links) };
+        assert_eq!(slow.addresses[0].to_string(), "10.77.0.50/24");
+        assert!(slow.attempts >= 3, "the first packet was sent twice: {slow:?}");
+        assert_eq!((dead.carrier, dead.reason.clone()), (false, Some(net::Reason::NoCarrier)));
+        assert_eq!(dead.attempts, 0);
+        return;
+    }
+    let mut lab = Lab::new("slow", 2);
+    sh(&format!("ip -n {} link set s1 down", lab.switch()));
+    lab.dnsmasq(&["--dhcp-range=10.77.0.50,10.77.0.50,255.255.255.0,10m", "--dhcp-reply-delay=6"]);
+    lab.inside("a_slow_server_is_waited_for_and_a_dead_cable_is_named");
+}
+
+#[test]
+fn lldpd_is_heard_as_the_neighbour() {
+    if is_inside() {
+        let (clock, stop) = (Monotonic::start(), AtomicBool::new(false));
+        let keeper = up(30).unwrap().keeper;
+        let mut heard = None;
+        let mut changed = |links: &[net::LinkReport]| {
+            heard = links[0].neighbour.clone();
+            stop.store(heard.is_some(), Ordering::Relaxed);
+        };
+        keeper.run(&Linux, &clock, &stop, &mut changed).unwrap();
+        let heard = heard.expect("lldpd sends once a second");
+        assert_eq!(
+            (heard.system.as_deref(), heard.port_description.as_deref()),
+            (Some("leaf-3"), Some("s0"))
+        );
+        assert_eq!(
+            (heard.chassis.len(), heard.port.len()),
+            (17, 17),
+            "both are Ethernet addresses: {heard:?}"
+        );
+        assert!(heard.valid_seconds > 0);
+        return;
+    }
+    let mut lab = Lab::new("lldp", 1);
+    lab.dnsmasq(&["--dhcp-range=10.77.0.50,10.77.0.50,255.255.255.0,10m"]);
+    // Open to the user that lldpd becomes.
+    let dir = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir().unwrap();
+    let (socket, settings) = (dir.path().join("socket"), dir.path().join("settings"));
+    std::fs::write(&settings, "configure lldp tx-interval 1\nconfigure system hostname leaf-3\n").unwrap();
+    let (socket, settings) = (socket.to_str().unwrap(), settings.to_str().unwrap());
+    lab.serve("lldpd", &["-d", "-I", "s0", "-u", socket, "-O", settings]);
+    lab.inside("lldpd_is_heard_as_the_neighbour");
 }
 
 #[test]
