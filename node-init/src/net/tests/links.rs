@@ -26,6 +26,19 @@ fn a_link_without_carrier_is_left_alone_and_says_so() {
 }
 
 #[test]
+fn a_flood_on_one_link_does_not_starve_the_others() {
+    let world = World::new(2);
+    world.inner().flooded = Some(2);
+    world.serve(3, Honest::at(7).prompt());
+    let network = up(&world).unwrap();
+    assert_eq!(
+        (network.links[0].reason.clone().map(|reason| reason.code()), world.now() < secs(1)),
+        (Some("MALFORMED"), true)
+    );
+    assert_eq!(network.links[1].reason, None);
+}
+
+#[test]
 fn without_any_carrier_the_code_says_so_at_the_deadline() {
     let world = World::new(2);
     world.without_carrier(2, 0..9999);
