@@ -1,15 +1,15 @@
 //! Chain kernels: a row each, made from the recipe of the check.
 
 use kernels::chain::{Expected, Shape, Work};
-use kernels::{Feature, Kernel, SelfFault, WORKGROUP_SIZE, transcendental};
-use report::Mismatches;
+use kernels::{Kernel, SelfFault, WORKGROUP_SIZE, transcendental};
+use report::{DeviceInfo, Mismatches};
 
 use super::{Checker, Rounds, Touch, unlike};
 use crate::calibrate::anatomy::{Anatomy, Dissect, Region, lanes};
 use crate::calibrate::class::Class;
 use crate::calibrate::draw::Draw;
 use crate::chains::{Chains, Oracle, Recipe};
-use crate::device::{DeviceError, Dispatch};
+use crate::device::{DeviceError, Dispatch, offers};
 use crate::mismatches::merge;
 use crate::session::Session;
 use crate::{bench, stress};
@@ -57,8 +57,9 @@ impl Checker for Chain {
         self.recipe.kernel.name
     }
 
-    fn needs(&self) -> &'static [Feature] {
-        self.recipe.kernel.needs
+    fn lacks(&self, info: &DeviceInfo) -> Option<String> {
+        let lacks = self.recipe.kernel.needs.iter().find(|need| !offers(info, **need))?;
+        Some(format!("the device does not offer {lacks:?}"))
     }
 
     fn kernels(&self) -> Vec<&'static Kernel> {
