@@ -11,7 +11,9 @@ mod run;
 pub(crate) mod shapes;
 pub(crate) mod tiles;
 
+pub(crate) use run::fastest;
 pub use run::run;
+pub(crate) use tiles::Tiles;
 
 #[cfg(test)]
 mod tests;

@@ -7,36 +7,35 @@ use kernels::mix::digest64;
 use kernels::{Cost, SelfFault};
 use report::{Bytes, Mismatch, Mismatches};
 
-use crate::device::{Buffer, DeviceError, Elapsed};
+use crate::device::{Buffer, DeviceError, Dispatch, Elapsed};
 use crate::mismatches::add;
 use crate::session::{Launch, Session};
 
 /// Most words of results: 32 MiB, which the host reads back and compares after every window.
-pub(super) const RESULT_WORDS_MAX: usize = 8 << 20;
+pub(crate) const RESULT_WORDS_MAX: usize = 8 << 20;
 /// Most words of operands.
 const OPERAND_WORDS_MAX: usize = 4 << 20;
 /// Most workgroups.
-pub(super) const WORKGROUPS_MAX: usize = 1 << 14;
+pub(crate) const WORKGROUPS_MAX: usize = 1 << 14;
 
 /// The buffers of the matrix kernels.
 #[derive(Clone, Copy)]
 pub(crate) struct Tiles {
-    operands: Buffer,
-    results: Buffer,
-    groups: Buffer,
+    /// Operands, results, groups.
+    buffers: [Buffer; 3],
 }
 
 /// What came out of a dispatch.
 pub(crate) struct Answers {
-    pub(super) work: Work,
+    pub(crate) work: Work,
     /// Time of all repeats.
-    pub(super) elapsed: Elapsed,
+    pub(crate) elapsed: Elapsed,
     results: Vec<u32>,
     /// A sum for each workgroup, over all repeats: a repeat that went wrong shows here though its results were overwritten.
     groups: Vec<u32>,
     /// Workgroups that said they were done, over all repeats.
-    pub(super) completed: u32,
-    pub(super) repeat: u32,
+    pub(crate) completed: u32,
+    pub(crate) repeat: u32,
 }
 
 /// What owners must leave.
@@ -59,21 +58,28 @@ impl Expectation {
 impl Tiles {
     pub(crate) fn allocate(session: &mut Session<'_>) -> Result<Self, DeviceError> {
         let mut buffer = |words: usize| session.device.allocate(Bytes(words as u64 * 4));
-        Ok(Self {
-            operands: buffer(OPERAND_WORDS_MAX)?,
-            results: buffer(RESULT_WORDS_MAX)?,
-            groups: buffer(WORKGROUPS_MAX + 1)?,
-        })
+        let buffers = [buffer(OPERAND_WORDS_MAX)?, buffer(RESULT_WORDS_MAX)?, buffer(WORKGROUPS_MAX + 1)?];
+        Ok(Self { buffers })
+    }
+
+    fn operands(&self) -> Buffer {
+        self.buffers[0]
+    }
+
+    fn results(&self) -> Buffer {
+        self.buffers[1]
+    }
+
+    fn groups(&self) -> Buffer {
+        self.buffers[2]
     }
 
     pub(crate) fn free(self, session: &mut Session<'_>) {
-        for buffer in [self.operands, self.results, self.groups] {
-            session.device.free(buffer);
-        }
+        self.buffers.into_iter().for_each(|buffer| session.device.free(buffer));
     }
 
     /// Is there room for this work?
-    pub(super) fn hold(work: &Work) -> bool {
+    pub(crate) fn hold(work: &Work) -> bool {
         work.operand_words() <= OPERAND_WORDS_MAX
             && work.result_words() <= RESULT_WORDS_MAX
             && work.workgroups as usize <= WORKGROUPS_MAX
@@ -87,14 +93,36 @@ impl Tiles {
         fault: SelfFault,
         repeat: u32,
     ) -> Result<Answers, DeviceError> {
-        session.write(self.operands, &operands(work))?;
+        self.prepare(session, work)?;
+        let Dispatch { kernel, buffers, params, .. } = self.dispatch(work, fault, repeat);
+        let elapsed = session.run(Launch { kernel, buffers }, params, work.workgroups, repeat)?;
+        self.collect(session, work, elapsed, repeat)
+    }
+
+    /// Puts operands and marks into the buffers.
+    pub(crate) fn prepare(&self, session: &mut Session<'_>, work: &Work) -> Result<(), DeviceError> {
+        session.write(self.operands(), &operands(work))?;
         // What an earlier dispatch left in the last tile must not pass for an answer.
-        session.write(self.results, &vec![!0; work.result_words()])?;
-        session.write(self.groups, &vec![0; work.groups()])?;
-        let launch = Launch { kernel: work.kernel(), buffers: &[self.operands, self.results, self.groups] };
-        let elapsed = session.run(launch, work.params(fault), work.workgroups, repeat)?;
-        let results = session.read(self.results, work.result_words())?;
-        let mut groups = session.read(self.groups, work.groups())?;
+        session.write(self.results(), &vec![!0; work.result_words()])?;
+        session.write(self.groups(), &vec![0; work.groups()])
+    }
+
+    /// The dispatch of prepared work.
+    pub(crate) fn dispatch(&self, work: &Work, fault: SelfFault, repeat: u32) -> Dispatch<'_> {
+        let (params, workgroups) = (work.params(fault), work.workgroups);
+        Dispatch { kernel: work.kernel(), buffers: &self.buffers, params, workgroups, repeat }
+    }
+
+    /// Reads the answers of a dispatch that is over.
+    pub(crate) fn collect(
+        &self,
+        session: &mut Session<'_>,
+        work: &Work,
+        elapsed: Elapsed,
+        repeat: u32,
+    ) -> Result<Answers, DeviceError> {
+        let results = session.read(self.results(), work.result_words())?;
+        let mut groups = session.read(self.groups(), work.groups())?;
         let completed = groups.remove(0);
         Ok(Answers { work: *work, elapsed, results, groups, completed, repeat })
     }
@@ -102,7 +130,7 @@ impl Tiles {
 
 impl Answers {
     /// The work of all repeats.
-    pub(super) fn cost(&self) -> Cost {
+    pub(crate) fn cost(&self) -> Cost {
         self.work.cost()
     }
 
@@ -163,7 +191,7 @@ impl Answers {
 }
 
 /// Where in the results of some work a word is, for a reader.
-pub(super) fn place(work: &Work, byte_address: u64) -> String {
+pub(crate) fn place(work: &Work, byte_address: u64) -> String {
     let word = usize::try_from(byte_address / 4).unwrap_or(usize::MAX);
     if word >= work.result_words() + work.workgroups as usize {
         return "the number of workgroups done".to_owned();

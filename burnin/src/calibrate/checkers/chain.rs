@@ -14,6 +14,9 @@ use crate::mismatches::merge;
 use crate::session::Session;
 use crate::{bench, stress};
 
+/// Runs dispatches of its own and says what was wrong.
+pub type More = fn(&mut Session<'_>) -> Result<Mismatches, DeviceError>;
+
 /// The check of a chain kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Chain {
@@ -24,7 +27,7 @@ pub struct Chain {
     /// Workgroups of a round: each class of them and a few again; where most decide what is right, each class three times.
     pub workgroups: u32,
     /// What else the check compares, in dispatches of its own.
-    pub more: Option<fn(&mut Session<'_>) -> Result<Mismatches, DeviceError>>,
+    pub more: Option<More>,
 }
 
 const fn chain(recipe: &'static Recipe, bijective: bool) -> Chain {
