@@ -23,8 +23,9 @@ use crate::register::answer::Failure as RequestFailure;
 use crate::register::{RegisterError, Registration};
 use crate::stages::{Online, Stages};
 use crate::system::System;
+use crate::watchdog;
 
-/// A clock this far beyond the build of its image is not believed.
+/// No image is used for longer.
 const IMAGE_AGE_MAX: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
 
 /// A boot under way.
@@ -87,6 +88,8 @@ impl<'a> Boot<'a> {
         let online = self.stages.network(&self.config, self.clock)?;
         self.adopt(&online)?;
         self.name_node(&online);
+        self.enter(Phase::Clock);
+        self.set_clock(&online);
         self.enter(Phase::Register);
         self.register()
     }
@@ -165,6 +168,7 @@ impl<'a> Boot<'a> {
         let (config, mistakes) = Config::from_settings(self.settings.clone());
         self.progress.set_policy(config.on_failure);
         self.config = config;
+        self.config.boot_mac = source::boot_mac(&self.command_line);
         if mistakes.is_empty() {
             Ok(())
         } else {
@@ -206,11 +210,35 @@ impl<'a> Boot<'a> {
         }
     }
 
+    /// By what the site names, else by what DHCP names. Without an answer the clock stays: TLS will say so if it is wrong.
+    fn set_clock(&self, online: &Online) {
+        let named = online.ntp.iter().map(ToString::to_string);
+        let servers: Vec<String> = self.config.ntp.iter().cloned().chain(named).collect();
+        let offset = match self.stages.time(&servers, self.image.built(), self.clock) {
+            Ok(offset) => offset,
+            Err(reasons) => {
+                reasons.iter().for_each(|reason| self.remark(&format!("no time from {reason}")));
+                return;
+            }
+        };
+        let set = self.system.wall_clock().and_then(|now| {
+            let right = if offset.behind { Some(now + offset.by) } else { now.checked_sub(offset.by) };
+            right.map_or(Ok(()), |right| self.system.set_wall_clock(right))
+        });
+        match set {
+            Ok(()) => info!(seconds = offset.by.as_secs_f64(), behind = offset.behind, "the clock is set"),
+            Err(error) => self.remark(&format!("setting the clock: {error}")),
+        }
+    }
+
     fn load_modules(&self) {
         let mut loader = Loader::new(&*self.system, &self.command_line);
         loader.cold_plug();
         loader.remarks.iter().for_each(|remark| self.remark(remark));
         info!(count = loader.loaded.len(), "modules loaded");
+        if watchdog::bit_before(&*self.system) == Some(true) {
+            self.console.say("the watchdog reset this machine before this boot");
+        }
     }
 
     /// Takes the network's settings in between the image's and the command line's.

@@ -8,10 +8,10 @@ use crate::clock::Monotonic;
 use crate::console::Console;
 use crate::modules::Loader;
 use crate::phase::{Code, Failure};
-use crate::power;
 use crate::progress::Progress;
 use crate::stages::Real;
 use crate::system::{Linux, System};
+use crate::{power, signals, watchdog};
 
 /// Boots this machine. Never returns: Linux panics when its first process ends.
 pub fn run() -> ! {
@@ -19,6 +19,15 @@ pub fn run() -> ! {
     let clock = Monotonic::start();
     let progress = Arc::new(Progress::begin(Arc::clone(&system)));
     speak_when_dying(Arc::clone(&system), Arc::clone(&progress));
+    // Before any other thread: both go on by themselves, and a boot without them is better than none.
+    for (what, started) in [
+        ("signals", signals::watch(Arc::clone(&system))),
+        ("the watchdog", watchdog::watch(Arc::clone(&system), Arc::clone(&progress))),
+    ] {
+        if let Err(error) = started {
+            Console::first(Arc::clone(&system)).say(&format!("watching {what}: {error}"));
+        }
+    }
     let (power, console) = Boot::new(Arc::clone(&system), &Real, &clock, progress).run();
     power::apply(&*system, &console, &clock, power)
 }

@@ -12,8 +12,6 @@ pub enum Phase {
     Config,
     /// Is the image whole?
     Image,
-    /// What the previous boot left behind.
-    Evidence,
     /// Drivers.
     Modules,
     /// Links and addresses.
@@ -33,7 +31,6 @@ impl Phase {
             Self::Mount => "mount",
             Self::Config => "config",
             Self::Image => "image",
-            Self::Evidence => "evidence",
             Self::Modules => "modules",
             Self::Network => "network",
             Self::Clock => "clock",

@@ -1,5 +1,6 @@
 use super::*;
 use crate::clock::Manual;
+use crate::net::ntp::Offset;
 use crate::register::Options;
 use crate::system::recorder::Recorder;
 use report::wire::ReportAck;
@@ -14,6 +15,10 @@ struct Kind {
 impl Stages for Kind {
     fn network(&self, _: &Config, _: &dyn Clock) -> Result<Online, Failure> {
         Ok(Online { settings: self.dhcp.clone(), hostname: Some("gpu-7".to_owned()), ntp: Vec::new() })
+    }
+
+    fn time(&self, _: &[String], _: Duration, _: &dyn Clock) -> Result<Offset, Vec<String>> {
+        Ok(Offset { behind: true, by: Duration::from_secs(7), round_trip: Duration::ZERO, stratum: 2 })
     }
 
     fn register(
@@ -62,13 +67,14 @@ fn a_node_boots_from_mounts_to_registered() {
     let (power, console, machine) = boot(machine(), &Kind::default());
     assert_eq!(power, Power::Off, "{console}");
     let phases: Vec<_> = console.lines().filter_map(|line| line.strip_prefix("assay: phase ")).collect();
-    assert_eq!(phases, ["mount", "config", "image", "modules", "network", "register"]);
+    assert_eq!(phases, ["mount", "config", "image", "modules", "network", "clock", "register"]);
     assert!(console.ends_with("assay: registered n7 available\n"), "{console}");
     assert!(console.contains("assay: times since kernel start init 0."), "{console}");
     let calls = machine.calls();
     for call in [
         "set_hostname gpu-7",
         "set_wall_clock 1767225600",
+        "set_wall_clock 1767225607",
         "load_module /usr/lib/modules/6.12.0/kernel/a.ko.xz",
     ] {
         assert!(calls.iter().any(|one| one == call), "{call} is not in {calls:?}");
@@ -78,7 +84,7 @@ fn a_node_boots_from_mounts_to_registered() {
 
 #[test]
 fn a_clock_that_can_be_true_is_left_alone_and_one_in_2099_is_not() {
-    for (wall, set) in [(1_770_000_000, 0), (4_070_908_800, 1), (0, 1)] {
+    for (wall, set) in [(1_770_000_000, 1), (4_070_908_800, 2), (0, 2)] {
         let machine = machine();
         machine.set_wall(Duration::from_secs(wall));
         let (_, _, machine) = boot(machine, &Kind::default());

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use report::MacAddr;
+
 use crate::power::Power;
 use crate::register::client::InventoryUrl;
 use crate::register::options::{Options, TokenOptions};
@@ -36,6 +38,8 @@ pub struct Config {
     pub token_file: Option<PathBuf>,
     /// The burn-in program.
     pub burnin: PathBuf,
+    /// Address of the link that the node booted from, as PXE's loaders tell it (`BOOTIF=`).
+    pub boot_mac: Option<MacAddr>,
     /// How long to wait for an address.
     pub net_timeout: Duration,
     /// Whom to ask for the time, before those that DHCP names.
@@ -62,6 +66,7 @@ impl Default for Config {
             token: None,
             token_file: None,
             burnin: "/usr/bin/burnin".into(),
+            boot_mac: None,
             net_timeout: Duration::from_secs(60),
             ntp: Vec::new(),
             hostname: None,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use report::MacAddr;
+
 /// Where a setting came from. The later wins: [`Origin::Image`], then [`Origin::Dhcp`], then [`Origin::CommandLine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
@@ -60,6 +62,14 @@ pub fn from_command_line(text: &str) -> Vec<Setting> {
     ours.map(|word| setting(word, Origin::CommandLine)).collect()
 }
 
+/// The address behind `BOOTIF=`: plain, or with its hardware type (01, Ethernet) before it and hyphens.
+pub fn boot_mac(text: &str) -> Option<MacAddr> {
+    let words = words(text);
+    let value = words.iter().find_map(|word| word.strip_prefix("BOOTIF="))?.replace('-', ":");
+    let plain = if value.len() == 20 { value.strip_prefix("01:")? } else { &value[..] };
+    plain.parse().ok()
+}
+
 /// The settings of a file: `KEY=VALUE` a line, `#` begins a comment line.
 pub fn from_file(text: &str) -> Vec<Setting> {
     let lines = text.lines().map(str::trim).enumerate();
@@ -98,6 +108,14 @@ mod tests {
         let settings = from_file("# site\n\n inventory = https://inv:1 \nca=/ca#1\n");
         assert_eq!(settings[0].origin, Origin::Image { line: 3 });
         assert_eq!((&settings[0].value[..], &settings[1].value[..]), ("https://inv:1", "/ca#1"));
+    }
+
+    #[test]
+    fn the_link_that_was_booted_from_is_read_in_both_forms() {
+        let mac: MacAddr = "52:54:00:12:34:56".parse().unwrap();
+        assert_eq!(boot_mac("ro BOOTIF=01-52-54-00-12-34-56"), Some(mac));
+        assert_eq!(boot_mac("BOOTIF=52:54:00:12:34:56 ro"), Some(mac));
+        assert_eq!(boot_mac("BOOTIF=01-52-54 ro"), None);
     }
 
     proptest! {

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub mod links;
 pub mod linux;
 #[cfg(test)]
 pub(crate) mod recorder;

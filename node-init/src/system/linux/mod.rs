@@ -1,4 +1,4 @@
-//! The real Linux.
+//! The real Linux, behind the traits of [`super`].
 
 use std::ffi::CStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
@@ -15,7 +15,11 @@ use rustix::time::{ClockId, Timespec};
 
 use super::{Entry, Mount, READ_BYTES_MAX, Stop, System};
 
+pub mod links;
+mod packet;
+mod proc_net;
 mod uevents;
+pub mod wait;
 
 pub use uevents::Uevents;
 
