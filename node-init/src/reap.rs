@@ -39,7 +39,8 @@ pub enum Reaped {
 
 /// Buries all orphans up to the first dead child that somebody keeps.
 pub fn reap() -> Reaped {
-    for count in 0.. {
+    let mut count = 0;
+    loop {
         let pid = match dead_child() {
             Ok(Some(pid)) => pid,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -49,10 +50,10 @@ pub fn reap() -> Reaped {
         if kept.contains(&pid) {
             return Reaped::Waiting(count);
         }
-        // It may have been a child that failed to start, whose status its starter has just taken.
+        // Its starter may have taken the status since the look, and given the number free.
         if let Some(pid) = Pid::from_raw(pid) {
-            let _ = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+            let taken = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOHANG);
+            count += usize::from(matches!(taken, Ok(Some(_))));
         }
     }
-    Reaped::All(usize::MAX)
 }
