@@ -96,4 +96,13 @@ mod tests {
             assert!(crate::peers::ALL.iter().any(|peer| peer.name == claim.peer), "{}", claim.peer);
         }
     }
+
+    #[test]
+    fn vkpeak_is_asked_for_every_row_that_is_claimed() {
+        let vkpeak = crate::peers::ALL.iter().find(|peer| peer.name == "vkpeak").unwrap();
+        let asked: Vec<_> = vkpeak.arguments[1].split(',').collect();
+        for row in ALL.iter().filter(|claim| claim.peer == "vkpeak").flat_map(|claim| claim.rows) {
+            assert!(asked.contains(row), "{row}");
+        }
+    }
 }

@@ -61,7 +61,7 @@ pub(crate) const ALL: [Peer; 4] = [
         name: "vkpeak",
         arguments: &[
             "0",
-            "fp32-scalar,fp32-vec4,fp64-vec4,int32-vec4,fp16-vec4,int8-dotprod,copy-h2d,copy-d2h",
+            "fp32-scalar,fp32-vec4,fp64-vec4,int32-vec4,fp16-vec4,fp16-matrix,int8-dotprod,copy-h2d,copy-d2h",
         ],
         ending: Ending::Itself,
         time: Duration::from_secs(900),

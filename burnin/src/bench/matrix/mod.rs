@@ -8,8 +8,8 @@
 
 pub mod product;
 mod run;
-mod shapes;
-mod tiles;
+pub(crate) mod shapes;
+pub(crate) mod tiles;
 
 pub use run::run;
 

@@ -20,14 +20,14 @@ pub(super) const WORKGROUPS_MAX: usize = 1 << 14;
 
 /// The buffers of the matrix kernels.
 #[derive(Clone, Copy)]
-pub(super) struct Tiles {
+pub(crate) struct Tiles {
     operands: Buffer,
     results: Buffer,
     groups: Buffer,
 }
 
 /// What came out of a dispatch.
-pub(super) struct Answers {
+pub(crate) struct Answers {
     pub(super) work: Work,
     /// Time of all repeats.
     pub(super) elapsed: Elapsed,
@@ -40,7 +40,7 @@ pub(super) struct Answers {
 }
 
 /// What owners must leave.
-pub(super) enum Expectation {
+pub(crate) enum Expectation {
     /// What the integers say.
     Integers(Expected),
     /// What most owners of each class left before.
@@ -57,7 +57,7 @@ impl Expectation {
 }
 
 impl Tiles {
-    pub(super) fn allocate(session: &mut Session<'_>) -> Result<Self, DeviceError> {
+    pub(crate) fn allocate(session: &mut Session<'_>) -> Result<Self, DeviceError> {
         let mut buffer = |words: usize| session.device.allocate(Bytes(words as u64 * 4));
         Ok(Self {
             operands: buffer(OPERAND_WORDS_MAX)?,
@@ -66,7 +66,7 @@ impl Tiles {
         })
     }
 
-    pub(super) fn free(self, session: &mut Session<'_>) {
+    pub(crate) fn free(self, session: &mut Session<'_>) {
         for buffer in [self.operands, self.results, self.groups] {
             session.device.free(buffer);
         }
@@ -80,7 +80,7 @@ impl Tiles {
     }
 
     /// Runs the work so many times in a row and reads its answers.
-    pub(super) fn run(
+    pub(crate) fn run(
         &self,
         session: &mut Session<'_>,
         work: &Work,
@@ -107,7 +107,7 @@ impl Answers {
     }
 
     /// What the answers must be: known to the processor, or what most owners of each class say.
-    pub(super) fn expectation(&self) -> Expectation {
+    pub(crate) fn expectation(&self) -> Expectation {
         if self.work.is_exact() {
             return Expectation::Integers(Expected::new(&self.work));
         }
@@ -125,10 +125,17 @@ impl Answers {
         Expectation::Majority((0..CLASSES as usize).map(majority).collect())
     }
 
-    /// Compares every word of every owner, and every workgroup's sum; wrong ones are added to `found`.
+    /// Compares every word of every owner, every workgroup's sum and how many were done; wrong ones are added to `found`.
     ///
-    /// The address of a word is its place in the results, that of a sum comes after all of them.
-    pub(super) fn compare(&self, expectation: &Expectation, pass: u32, found: &mut Mismatches) {
+    /// The address of a word is its place in the results, that of a sum comes after all of them, and that of the number of
+    /// workgroups done after all sums.
+    pub(crate) fn compare(&self, expectation: &Expectation, pass: u32, found: &mut Mismatches) {
+        let all = self.work.workgroups.wrapping_mul(self.repeat);
+        if self.completed != all {
+            let byte_address = (self.results.len() + self.groups.len()) as u64 * 4;
+            let (found_word, workgroup) = (self.completed, self.work.workgroups);
+            add(found, Mismatch { byte_address, expected: all, found: found_word, workgroup, pass });
+        }
         let owners = self.work.owners as usize;
         let workgroups = self.results.chunks_exact(self.work.tile_words() * owners);
         for ((workgroup, results), sum_found) in (0u32..).zip(workgroups).zip(&self.groups) {
@@ -158,6 +165,9 @@ impl Answers {
 /// Where in the results of some work a word is, for a reader.
 pub(super) fn place(work: &Work, byte_address: u64) -> String {
     let word = usize::try_from(byte_address / 4).unwrap_or(usize::MAX);
+    if word >= work.result_words() + work.workgroups as usize {
+        return "the number of workgroups done".to_owned();
+    }
     if word >= work.result_words() {
         return format!("the sum of workgroup {}", word - work.result_words());
     }

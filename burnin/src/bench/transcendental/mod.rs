@@ -45,14 +45,23 @@ pub fn run(session: &mut Session<'_>) -> Result<CheckResult, DeviceError> {
         format!("{function:?} of {input:e} is {found:e}, right is {exact:e}: beyond the bound of the specification")
     });
     result.notes.extend(beyond);
+    merge(result.mismatches.get_or_insert_default(), mismatches(wrong));
+    Ok(result)
+}
+
+/// What lies beyond its bounds in sampled work of every function.
+pub(crate) fn beyond_bounds(session: &mut Session<'_>) -> Result<Mismatches, DeviceError> {
+    Ok(mismatches(within_bounds(session)?.1))
+}
+
+fn mismatches(wrong: Vec<(Function, Beyond)>) -> Mismatches {
     let mut words = Mismatches::default();
     for (function, Beyond { place: (workgroup, lane), found, exact, .. }) in wrong {
         let byte_address = u64::from(workgroup * WORKGROUP_SIZE + lane) * 4;
         let (expected, found, pass) = (exact.to_bits(), found.to_bits(), function.number());
         add(&mut words, Mismatch { byte_address, expected, found, workgroup, pass });
     }
-    merge(result.mismatches.get_or_insert_default(), words);
-    Ok(result)
+    words
 }
 
 /// Runs sampled work; how many results were compared, and those beyond their bounds.
