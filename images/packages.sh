@@ -7,7 +7,7 @@ wanted=(build-essential ca-certificates libvulkan1 mesa-vulkan-drivers)
 case ${1:-run} in
     run) ;;
     test) wanted+=(vulkan-validationlayers spirv-tools cpio) ;;
-    vm) wanted=(build-essential debian-archive-keyring qemu-system-x86 ovmf ipxe-qemu seabios) ;;
+    vm) wanted=(build-essential debian-archive-keyring kmod qemu-system-x86 ovmf ipxe-qemu seabios) ;;
     *) echo "packages.sh: \`$1\` is none of run, test, vm" >&2; exit 2 ;;
 esac
 
