@@ -33,6 +33,8 @@ state before
 step quick.txt "$burnin" run --plan quick --out "$out/quick"
 step bench.json "$burnin" bench --json --seconds 5
 step bench.txt "$burnin" bench --seconds 5 --verbose --compare "$out/bench.json"
+# A minute of the highest draw, verified: see the notes of the check for watts and the share of the board's limit.
+step power.json "$burnin" bench --only power --seconds 60 --json
 for kind in flipped-bit wrong-word stuck-lane stale-tile; do
     step "drill-$kind.txt" "$burnin" run --plan quick --plant "$kind" --out "$out/drill-$kind"
 done

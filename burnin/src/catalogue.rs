@@ -47,6 +47,7 @@ pub const ALL: &[Check] = &[
     Check { name: "stream", needs: &[], run: bench::stream::run },
     Check { name: "latency", needs: kernels::digest::KERNEL.needs, run: bench::latency::run },
     Check { name: "transfer", needs: &[], run: bench::transfer::run },
+    Check { name: "power", needs: kernels::fp32::KERNEL.needs, run: stress::power::run },
 ];
 
 /// The checks of chain kernels, whose tiles can be run again one by one.

@@ -103,7 +103,8 @@ fn mutants(arguments: &Calibrate, info: &DeviceInfo, checkers: &[&'static dyn Ch
     let program = super::this_program()?;
     let mut mutants = Mutants::default();
     for kernel in kernels::ALL {
-        if !checkers.iter().any(|checker| checker.kernels().iter().any(|mine| mine.name == kernel.name)) {
+        let able = checkers.iter().filter(|checker| checker.lacks(info).is_none());
+        if !able.flat_map(|checker| checker.kernels()).any(|mine| mine.name == kernel.name) {
             continue;
         }
         // A form that the device cannot run is never dispatched: nobody could notice.

@@ -5,13 +5,56 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context as _, ensure};
 
-/// A regular file of an archive.
+/// What a file is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A regular file.
+    Regular,
+    /// A symbolic link; its content is the target.
+    Link,
+    /// A character device by its numbers.
+    Device {
+        /// Which driver.
+        major: u32,
+        /// Which of its devices.
+        minor: u32,
+    },
+}
+
+/// A file of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct File {
+    /// What it is.
+    pub(crate) kind: Kind,
     /// Permission bits, for example 0o755.
     pub(crate) mode: u32,
     /// What is in it.
     pub(crate) content: Vec<u8>,
+}
+
+impl File {
+    /// A regular file.
+    pub(crate) fn regular(mode: u32, content: impl Into<Vec<u8>>) -> Self {
+        Self { kind: Kind::Regular, mode, content: content.into() }
+    }
+
+    /// A symbolic link.
+    pub(crate) fn link(target: &str) -> Self {
+        Self { kind: Kind::Link, mode: 0o777, content: target.into() }
+    }
+
+    /// A character device.
+    pub(crate) fn device(major: u32, minor: u32, mode: u32) -> Self {
+        Self { kind: Kind::Device { major, minor }, mode, content: Vec::new() }
+    }
+
+    fn numbers(&self) -> (u32, u32, u32) {
+        match self.kind {
+            Kind::Regular => (REGULAR, 0, 0),
+            Kind::Link => (LINK, 0, 0),
+            Kind::Device { major, minor } => (DEVICE, major, minor),
+        }
+    }
 }
 
 /// The files of an archive by path, without the leading slash.
@@ -22,37 +65,47 @@ const HEADER_BYTES: usize = 110;
 const TRAILER: &str = "TRAILER!!!";
 const REGULAR: u32 = 0o100_000;
 const DIRECTORY: u32 = 0o040_000;
+const LINK: u32 = 0o120_000;
+const DEVICE: u32 = 0o020_000;
 const KIND: u32 = 0o170_000;
 
 /// The archive of these files and of the folders above them, sorted; owner, group and times are zero.
 pub(crate) fn write(files: &Files) -> anyhow::Result<Vec<u8>> {
-    let mut entries: BTreeMap<&str, (u32, &[u8])> = BTreeMap::new();
+    let mut entries: BTreeMap<&str, Option<&File>> = BTreeMap::new();
     for path in files.keys() {
         ensure!(path != TRAILER, "`/{path}` ends an archive: give the file another name");
         for (end, _) in path.match_indices('/') {
-            entries.insert(&path[..end], (DIRECTORY | 0o755, &[]));
+            entries.insert(&path[..end], None);
         }
     }
     for (path, file) in files {
-        let shadowed = entries.insert(path, (REGULAR | file.mode, &file.content));
+        let shadowed = entries.insert(path, Some(file));
         ensure!(shadowed.is_none(), "`/{path}` is a file and a folder: give one of them another path");
     }
     let mut archive = Vec::new();
-    for (number, (path, (mode, content))) in (1..).zip(&entries) {
-        entry(&mut archive, number, path, *mode, content).with_context(|| format!("writing `/{path}`"))?;
+    for (number, (path, file)) in (1..).zip(&entries) {
+        entry(&mut archive, number, path, *file).with_context(|| format!("writing `/{path}`"))?;
     }
-    entry(&mut archive, 0, TRAILER, 0, &[])?;
+    put(&mut archive, [0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0], TRAILER, &[])?;
     Ok(archive)
 }
 
-fn entry(archive: &mut Vec<u8>, number: u32, path: &str, mode: u32, content: &[u8]) -> anyhow::Result<()> {
-    let size = u32::try_from(content.len()).context("the format ends at 4 GiB")?;
+/// A file, or a folder where there is none.
+fn entry(archive: &mut Vec<u8>, number: u32, path: &str, file: Option<&File>) -> anyhow::Result<()> {
+    let Some(file) = file else {
+        return put(archive, [number, DIRECTORY | 0o755, 0, 0, 2, 0, 0, 0, 0, 0, 0], path, &[]);
+    };
+    let size = u32::try_from(file.content.len()).context("the format ends at 4 GiB")?;
+    let (kind, major, minor) = file.numbers();
+    put(archive, [number, kind | file.mode, 0, 0, 1, 0, size, 0, 0, major, minor], path, &file.content)
+}
+
+/// Inode, mode, user, group, links, time, size, device twice, device of the node twice; then length of the name with its
+/// zero, and a checksum, which this format leaves zero.
+fn put(archive: &mut Vec<u8>, fields: [u32; 11], path: &str, content: &[u8]) -> anyhow::Result<()> {
     let name_size = u32::try_from(path.len() + 1)?;
-    let links = if mode & KIND == DIRECTORY { 2 } else { 1 };
-    // Inode, mode, user, group, links, time, size, device twice, device of the node twice, name with its zero, checksum.
-    let fields = [number, mode, 0, 0, links, 0, size, 0, 0, 0, 0, name_size, 0];
     archive.extend(MAGIC.bytes());
-    fields.iter().for_each(|field| archive.extend(format!("{field:08x}").bytes()));
+    fields.iter().chain(&[name_size, 0]).for_each(|field| archive.extend(format!("{field:08x}").bytes()));
     archive.extend(path.bytes());
     archive.push(0);
     pad(archive);
@@ -65,27 +118,24 @@ fn pad(archive: &mut Vec<u8>) {
     archive.resize(archive.len().next_multiple_of(4), 0);
 }
 
-/// The regular files of an archive.
+/// The files of an archive; its folders are implied.
 pub(crate) fn read(archive: &[u8]) -> anyhow::Result<Files> {
     let mut files = Files::new();
     let mut at = 0;
     loop {
-        let (path, mode, content, next) =
+        let (path, file, next) =
             next_entry(archive, at).with_context(|| format!("reading the archive's entry at byte {at}"))?;
-        match mode & KIND {
-            _ if path == TRAILER => return Ok(files),
-            REGULAR => {
-                let file = File { mode: mode & !KIND, content: content.to_vec() };
-                ensure!(files.insert(path.to_owned(), file).is_none(), "`/{path}` stands there twice");
-            }
-            DIRECTORY => {}
-            _ => anyhow::bail!("`/{path}` is neither file nor folder (mode {mode:o})"),
+        if path == TRAILER {
+            return Ok(files);
+        }
+        if let Some(file) = file {
+            ensure!(files.insert(path.to_owned(), file).is_none(), "`/{path}` stands there twice");
         }
         at = next;
     }
 }
 
-fn next_entry(archive: &[u8], at: usize) -> anyhow::Result<(&str, u32, &[u8], usize)> {
+fn next_entry(archive: &[u8], at: usize) -> anyhow::Result<(&str, Option<File>, usize)> {
     let part = |start: usize, length: usize| {
         let end = start.checked_add(length).context("a size is too large")?;
         archive.get(start..end).context("the archive ends too early")
@@ -101,23 +151,38 @@ fn next_entry(archive: &[u8], at: usize) -> anyhow::Result<(&str, u32, &[u8], us
     let name = part(at + HEADER_BYTES, name_size)?;
     let path = std::str::from_utf8(name.strip_suffix(b"\0").context("the name does not end")?)?;
     let start = (at + HEADER_BYTES + name_size).next_multiple_of(4);
-    Ok((path, mode, part(start, size)?, (start + size).next_multiple_of(4)))
+    let content = part(start, size)?;
+    let kind = match mode & KIND {
+        REGULAR => Some(Kind::Regular),
+        LINK => Some(Kind::Link),
+        DEVICE => Some(Kind::Device { major: field(9)?, minor: field(10)? }),
+        DIRECTORY => None,
+        _ if path == TRAILER => None,
+        _ => anyhow::bail!("`/{path}` is neither file, folder, link nor character device (mode {mode:o})"),
+    };
+    let file = kind.map(|kind| File { kind, mode: mode & !KIND, content: content.to_vec() });
+    Ok((path, file, (start + size).next_multiple_of(4)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn two_files() -> Files {
-        let file = |mode, content: &[u8]| File { mode, content: content.to_vec() };
-        [("usr/bin/b".to_owned(), file(0o755, b"12345")), ("init".to_owned(), file(0o644, b""))].into()
+    fn some_files() -> Files {
+        let files = [
+            ("usr/bin/b", File::regular(0o755, *b"12345")),
+            ("init", File::regular(0o644, [])),
+            ("lib", File::link("usr/lib")),
+            ("dev/console", File::device(5, 1, 0o600)),
+        ];
+        files.map(|(path, file)| (path.to_owned(), file)).into()
     }
 
     #[test]
     fn an_archive_reads_back_and_has_each_folder_before_its_files() {
-        let archive = write(&two_files()).unwrap();
+        let archive = write(&some_files()).unwrap();
         assert_eq!(archive.len() % 4, 0);
-        assert_eq!(read(&archive).unwrap(), two_files());
+        assert_eq!(read(&archive).unwrap(), some_files());
         let at =
             |name: &str| archive.windows(name.len() + 1).position(|w| w == format!("{name}\0").as_bytes());
         assert!(at("usr") < at("usr/bin") && at("usr/bin") < at("usr/bin/b"));
@@ -125,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_cut_archive_is_refused_wherever_it_is_cut() {
-        let archive = write(&two_files()).unwrap();
+        let archive = write(&some_files()).unwrap();
         let end = archive.len() - 4;
         for length in 0..end {
             assert!(read(&archive[..length]).is_err(), "{length}");
@@ -134,8 +199,8 @@ mod tests {
 
     #[test]
     fn a_path_cannot_be_file_and_folder() {
-        let mut files = two_files();
-        files.insert("usr".into(), File { mode: 0o644, content: vec![] });
+        let mut files = some_files();
+        files.insert("usr".into(), File::regular(0o644, []));
         assert!(write(&files).unwrap_err().to_string().contains("`/usr` is a file and a folder"));
     }
 }

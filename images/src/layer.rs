@@ -24,6 +24,13 @@ pub(crate) struct Input {
     path: String,
 }
 
+impl Input {
+    /// A file, and its path in the image without the leading slash.
+    pub(crate) fn new(file: impl Into<PathBuf>, path: impl Into<String>) -> Self {
+        Self { file: file.into(), path: path.into() }
+    }
+}
+
 impl FromStr for Input {
     type Err = anyhow::Error;
 
@@ -71,7 +78,7 @@ pub(crate) fn build(name: &str, inputs: &[Input], dir: &Path) -> anyhow::Result<
 }
 
 /// The inputs, and all that they need and that these need, looked for below a root.
-fn gather(inputs: &[Input], root: &Path) -> anyhow::Result<Files> {
+pub(crate) fn gather(inputs: &[Input], root: &Path) -> anyhow::Result<Files> {
     let folders = elf::folders(root);
     let mut files = Files::new();
     let mut found = BTreeSet::new();
@@ -128,12 +135,12 @@ fn place(file: &Path, root: &Path) -> String {
 }
 
 /// Of the permissions only *executable* is kept: the rest depends on who unpacked or built the file.
-fn load(path: &Path) -> anyhow::Result<File> {
+pub(crate) fn load(path: &Path) -> anyhow::Result<File> {
     let reading = || format!("reading `{}`", path.display());
     let metadata = std::fs::metadata(path).with_context(reading)?;
     ensure!(metadata.is_file(), "`{}` is no regular file", path.display());
     let mode = if metadata.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
-    Ok(File { mode, content: std::fs::read(path).with_context(reading)? })
+    Ok(File::regular(mode, std::fs::read(path).with_context(reading)?))
 }
 
 fn compress(archive: &[u8]) -> anyhow::Result<Vec<u8>> {

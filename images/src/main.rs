@@ -5,9 +5,16 @@
 //! two people who build a layer can compare digests.
 
 mod cpio;
+mod debian;
 mod elf;
+mod image;
 mod layer;
+mod lock;
 mod manifest;
+mod modules;
+mod profile;
+mod sbom;
+mod uki;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -26,6 +33,20 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Builds an image: kernel, layers, unified kernel image, iPXE script, manifest, bill of materials.
+    Build(image::Request),
+    /// Writes a lock of the newest packages that the mirror has.
+    Lock {
+        /// What the image is for.
+        #[arg(long)]
+        profile: profile::Name,
+        /// The lock.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Where packages come from; this machine's own mirror unless given.
+        #[arg(long, value_name = "URL")]
+        mirror: Option<String>,
+    },
     /// Builds a layer of programs and the shared libraries that they need.
     Layer {
         /// Folder for the layer and its manifest.
@@ -59,6 +80,22 @@ fn main() -> ExitCode {
 fn run(verb: Verb) -> anyhow::Result<bool> {
     let mut out = std::io::stdout().lock();
     match verb {
+        Verb::Build(request) => {
+            let manifest = image::build(&request).context("building the image")?;
+            for file in &manifest.files {
+                writeln!(out, "{}  {:>10}  {}", file.sha256, file.size_bytes, file.name)?;
+            }
+            Ok(true)
+        }
+        Verb::Lock { profile, out: path, mirror } => {
+            let apt = debian::Apt::new(debian::Mirror::find(mirror.as_deref())?)?;
+            let lock =
+                lock::Lock::resolve(&profile::Profile::load(profile)?, &apt).context("making the lock")?;
+            let text = toml::to_string(&lock).context("writing the lock")?;
+            std::fs::write(&path, text).with_context(|| format!("writing `{}`", path.display()))?;
+            writeln!(out, "{} packages in `{}`", lock.package.len(), path.display())?;
+            Ok(true)
+        }
         Verb::Layer { out: dir, name, files } => {
             let manifest = layer::build(&name, &files, &dir)
                 .with_context(|| format!("building layer `{name}` in `{}`", dir.display()))?;

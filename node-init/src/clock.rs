@@ -14,19 +14,26 @@ pub trait Clock {
 #[derive(Debug)]
 pub struct Monotonic {
     start: Instant,
+    /// What it said at the start.
+    offset: Duration,
 }
 
 impl Monotonic {
     /// Starts at zero now.
     #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else takes")]
     pub fn start() -> Self {
-        Self { start: Instant::now() }
+        Self { start: Instant::now(), offset: Duration::ZERO }
+    }
+
+    /// Goes on where another clock stands, for another thread.
+    pub fn going_on(other: &dyn Clock) -> Self {
+        Self { offset: other.now(), ..Self::start() }
     }
 }
 
 impl Clock for Monotonic {
     fn now(&self) -> Duration {
-        self.start.elapsed()
+        self.offset + self.start.elapsed()
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the clock that everything else takes")]

@@ -1,14 +1,14 @@
 //! The `node-init` program. Standard output carries the result, everything else goes to standard error.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use discover::Root;
 use node_init::exit::Exit;
-use node_init::register;
+use node_init::{init, register};
 use tracing_subscriber::EnvFilter;
 
 /// Brings a node up: discovers it, burns it in, registers it
@@ -35,9 +35,17 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
     let filter = EnvFilter::try_from_env("ASSAY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Linux itself calls the program by these names. In a container `register` may be the first process too.
+    let name = std::env::args_os().next().unwrap_or_default();
+    if std::process::id() == 1 && Path::new(&name).ends_with("init") {
+        init::run();
+    }
+    if Path::new(&name).ends_with("modprobe") {
+        return init::modprobe(std::env::args().skip(1));
+    }
+    let cli = Cli::parse();
     let ended = match cli.command {
         Verb::Discover { root } => print_facts(&Root::at(root)),
         Verb::Register(options) => print_registration(&options),

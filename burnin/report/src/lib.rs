@@ -40,6 +40,6 @@ pub use latency::Latency;
 pub use matrix::{Component, MatrixScope, MatrixShape, MatrixSource};
 pub use node::NodeFacts;
 pub use plan::Plan;
-pub use telemetry::Telemetry;
+pub use telemetry::{Range, Telemetry};
 pub use unit::{Bytes, Quantity, Seconds, Unit};
 pub use units::{UnitHistogram, UnitLoad};

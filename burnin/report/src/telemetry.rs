@@ -14,6 +14,9 @@ pub struct Telemetry {
     /// Board power in watts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub power_w: Option<Range>,
+    /// What the board may draw at most in watts, as it is enforced now; the lowest that was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_limit_w: Option<Quantity>,
     /// Clock of the compute units in MHz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock_mhz: Option<Range>,
@@ -55,6 +58,9 @@ impl Range {
 pub struct Reading {
     /// Watts.
     pub power_w: Option<Quantity>,
+    /// Watts that the board may draw at most.
+    #[serde(default)]
+    pub power_limit_w: Option<Quantity>,
     /// MHz.
     pub clock_mhz: Option<Quantity>,
     /// MHz.
@@ -81,6 +87,7 @@ impl Telemetry {
             source: source.to_owned(),
             samples: u32::try_from(readings.len()).unwrap_or(u32::MAX),
             power_w: range(|r| r.power_w),
+            power_limit_w: range(|r| r.power_limit_w).map(|limits| limits.min),
             clock_mhz: range(|r| r.clock_mhz),
             memory_clock_mhz: range(|r| r.memory_clock_mhz),
             temperature_c: range(|r| r.temperature_c),

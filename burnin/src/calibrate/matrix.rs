@@ -1,6 +1,5 @@
 //! The matrix: every class of faults with every checker, and rounds without a fault.
 
-use kernels::Feature;
 use report::Mismatches;
 use report::plan::PlannedCheck;
 
@@ -10,7 +9,7 @@ use super::document::{Alarm, Cell, Clean, Miss, Skipped, Speed};
 use super::draw::{Draw, seed};
 use super::inject::{Injection, Injector};
 use crate::clock::Clock;
-use crate::device::{Device, DeviceError, offers};
+use crate::device::{Device, DeviceError};
 use crate::session::Session;
 
 /// Draws for one fault before it counts as absent.
@@ -82,9 +81,8 @@ impl Bench<'_> {
     }
 
     /// What the device lacks for a checker.
-    pub fn lacks(&self, checker: &dyn Checker) -> Vec<Feature> {
-        let needs = checker.needs().iter();
-        needs.filter(|need| !offers(self.device.info(), **need)).copied().collect()
+    pub fn lacks(&self, checker: &dyn Checker) -> Option<String> {
+        checker.lacks(self.device.info())
     }
 
     /// Every class with one checker, and its share of the clean rounds.
@@ -95,9 +93,7 @@ impl Bench<'_> {
         counts: &mut Counts,
         progress: &mut dyn FnMut(&str, f64),
     ) -> Result<(), DeviceError> {
-        let lacks = self.lacks(checker);
-        if !lacks.is_empty() {
-            let reason = format!("the device does not offer {lacks:?}");
+        if let Some(reason) = self.lacks(checker) {
             counts.skipped.push(Skipped { checker: checker.name().to_owned(), reason });
             return Ok(());
         }

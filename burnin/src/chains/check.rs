@@ -79,6 +79,9 @@ pub fn check(session: &mut Session<'_>, recipe: &Recipe) -> Result<CheckResult, 
     result.notes.extend(run.accusations(session));
     result.mismatches = Some(run.wrong);
     result.units = run.units.histogram();
+    if recipe.by_unit.is_some() && result.units.is_none() {
+        result.notes.push("the driver does not tell which compute unit ran what".to_owned());
+    }
     if let Some(seen) = &result.units {
         #[expect(clippy::cast_precision_loss, reason = "a count far below 2^53")]
         result.coverage.push(coverage("units", seen.units.len() as f64));

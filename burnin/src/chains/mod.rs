@@ -9,7 +9,7 @@ use kernels::units::{self, Place};
 use kernels::{Kernel, SelfFault, WORKGROUP_SIZE};
 use report::{Bytes, Mismatch, Mismatches};
 
-use crate::device::{Buffer, DeviceError, Elapsed};
+use crate::device::{Buffer, DeviceError, Dispatch, Elapsed};
 use crate::mismatches::add;
 use crate::session::{Launch, Session};
 
@@ -76,10 +76,37 @@ impl Chains {
         fault: SelfFault,
         repeat: u32,
     ) -> Result<Answers, DeviceError> {
-        session.write(self.buffers[1], &vec![0; work.groups()])?;
-        let launch = Launch { kernel: self.kernel, buffers: &self.buffers };
-        let dispatched = shape.dispatched(work.workgroups);
-        let elapsed = session.run(launch, work.params_in(shape, fault), dispatched, repeat)?;
+        self.prepare(session, work)?;
+        let Dispatch { kernel, buffers, params, workgroups, .. } =
+            self.dispatch((work, shape), fault, repeat);
+        let elapsed = session.run(Launch { kernel, buffers }, params, workgroups, repeat)?;
+        self.collect(session, work, elapsed, repeat)
+    }
+
+    /// The counts are zero again.
+    pub(crate) fn prepare(&self, session: &mut Session<'_>, work: &Work) -> Result<(), DeviceError> {
+        session.write(self.buffers[1], &vec![0; work.groups()])
+    }
+
+    /// The dispatch of prepared work.
+    pub(crate) fn dispatch(
+        &self,
+        (work, shape): (&Work, Shape),
+        fault: SelfFault,
+        repeat: u32,
+    ) -> Dispatch<'_> {
+        let (params, workgroups) = (work.params_in(shape, fault), shape.dispatched(work.workgroups));
+        Dispatch { kernel: self.kernel, buffers: &self.buffers, params, workgroups, repeat }
+    }
+
+    /// Reads the answers of a dispatch that is over.
+    pub(crate) fn collect(
+        &self,
+        session: &mut Session<'_>,
+        work: &Work,
+        elapsed: Elapsed,
+        repeat: u32,
+    ) -> Result<Answers, DeviceError> {
         let lanes = session.read(self.buffers[0], work.lanes())?;
         let mut groups = session.read(self.buffers[1], work.groups())?;
         let completed = groups.remove(0);

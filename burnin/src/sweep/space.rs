@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use kernels::WORKGROUPS_MAX;
 use kernels::memory::{Op, Order, REGIONS, Span, TILE_BYTES, Values, Work};
-use report::{Bytes, DeviceKind};
+use report::{Bytes, DeviceInfo, DeviceKind};
 
 use super::ledger::{Asked, Found, Ledger, Swept};
 use super::{Shape, reserve};
@@ -171,6 +171,26 @@ impl Space {
             }
         }
         Ok(swept)
+    }
+
+    /// The first dispatch of a sweep over tiles from the first on, for who runs it beside others; [`Self::collect`] then
+    /// says what it found.
+    pub(crate) fn first_part(&self, info: &DeviceInfo, action: &Action, tiles: u32) -> (Vec<Buffer>, Work) {
+        let Some(part) = self.parts(action, 0..tiles, info.units).into_iter().next() else {
+            panic!("memory without a tile was never taken")
+        };
+        part
+    }
+
+    /// What a dispatch of [`Self::first_part`] compared and found.
+    pub(crate) fn collect(
+        &mut self,
+        session: &mut Session<'_>,
+        work: &Work,
+        repeat: u32,
+        pass: u32,
+    ) -> Result<Found, DeviceError> {
+        self.ledger.collect(session, Asked::of(work, repeat), pass)
     }
 
     /// The dispatches of a sweep: one for each group, or one for each chunk where chunks are bound, and no more

@@ -40,6 +40,11 @@ impl Board<'_> {
         let celsius = self.0.temperature(TemperatureSensor::Gpu).ok();
         Reading {
             power_w: milliwatts.and_then(|mw| Quantity::new(f64::from(mw) / 1e3).ok()),
+            power_limit_w: self
+                .0
+                .enforced_power_limit()
+                .ok()
+                .and_then(|mw| Quantity::new(f64::from(mw) / 1e3).ok()),
             clock_mhz: mhz(Clock::SM),
             memory_clock_mhz: mhz(Clock::Memory),
             temperature_c: celsius.and_then(|celsius| Quantity::new(f64::from(celsius)).ok()),

@@ -91,6 +91,7 @@ impl Card {
         let metrics = root.binary(&format!("{}/gpu_metrics", self.folder)).ok();
         Reading {
             power_w: power,
+            power_limit_w: self.scaled(root, "power1_cap", 1e6),
             clock_mhz: self.scaled(root, "freq1_input", 1e6),
             memory_clock_mhz: self.scaled(root, "freq2_input", 1e6),
             temperature_c: self.temperature(root, &["junction", "edge"]),
@@ -107,6 +108,7 @@ impl Card {
         let mhz = frequency.iter().find_map(|path| root.text(path).ok()?.parse::<f64>().ok());
         Reading {
             power_w: self.power_by_energy(root),
+            power_limit_w: self.scaled(root, "power1_max", 1e6),
             clock_mhz: mhz.and_then(|mhz| Quantity::new(mhz).ok()),
             memory_clock_mhz: None,
             temperature_c: self.temperature(root, &["pkg"]),

@@ -37,6 +37,11 @@ fn sees_what_it_claims(name: &str) {
     let checker = checkers::all().into_iter().find(|checker| checker.name() == name).unwrap();
     for (backend, injections) in INJECTIONS {
         let calibration = calibrate(checker, backend, injections);
+        // The reference offers everything; a Vulkan device of the day may not, and says what is missing.
+        if backend != Backend::Cpu && !calibration.skipped.is_empty() {
+            assert!(calibration.cells.is_empty() && name.starts_with("matrix-"), "{:?}", calibration.skipped);
+            continue;
+        }
         assert!(calibration.holds(), "{}", table::text(&calibration));
         assert!(calibration.clean.rounds >= CLEAN_ROUNDS, "{:?}", calibration.clean);
         for class in Class::ALL {
@@ -74,6 +79,13 @@ checkers! {
     int64_sees_what_it_claims: "int64",
     dot_sees_what_it_claims: "dot",
     transcendental_sees_what_it_claims: "transcendental",
+    matrix_f16_f16_sees_what_it_claims: "matrix-f16-f16",
+    matrix_f16_f32_sees_what_it_claims: "matrix-f16-f32",
+    matrix_bf16_f32_sees_what_it_claims: "matrix-bf16-f32",
+    matrix_e4m3_f32_sees_what_it_claims: "matrix-e4m3-f32",
+    matrix_e5m2_f32_sees_what_it_claims: "matrix-e5m2-f32",
+    matrix_s8_s32_sees_what_it_claims: "matrix-s8-s32",
+    matrix_u8_u32_sees_what_it_claims: "matrix-u8-u32",
     memory_own_address_sees_what_it_claims: "memory-own-address",
     memory_moving_inversions_sees_what_it_claims: "memory-moving-inversions",
     memory_random_sees_what_it_claims: "memory-random",

@@ -17,7 +17,7 @@ use report::wire::REPORT_BYTES_MAX;
 use report::{Plan, Report};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::durable;
+use crate::{durable, reap};
 
 /// Beside the plan's own deadlines: start, enumeration, and writing the report.
 const MARGIN: Duration = Duration::from_secs(120);
@@ -119,13 +119,14 @@ impl BurnIn<'_> {
     /// ours carries the result alone.
     pub fn run(&self, interrupted: &AtomicBool) -> Result<Ended, BurnInError> {
         self.prepare().map_err(|source| BurnInError::Prepare { path: self.out.to_owned(), source })?;
-        let started = Command::new(self.program)
+        let mut command = Command::new(self.program);
+        command
             .args(["run", "--plan", self.plan, "--out"])
             .arg(self.out)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .process_group(0)
-            .spawn();
+            .process_group(0);
+        let started = reap::keep(|| command.spawn());
         let started = started.and_then(Running::watch);
         let running =
             started.map_err(|source| BurnInError::Start { program: self.program.to_owned(), source })?;
@@ -191,8 +192,10 @@ impl Running {
         let group = Pid::from_child(&child);
         let (sender, ended) = mpsc::channel();
         std::thread::Builder::new().name("burnin-wait".to_owned()).spawn(move || {
+            let status = child.wait();
+            reap::release(group);
             // Nobody listens any more to a child that could not be ended.
-            let _ = sender.send(child.wait());
+            let _ = sender.send(status);
         })?;
         Ok(Self { group, ended })
     }

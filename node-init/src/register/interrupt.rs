@@ -26,6 +26,11 @@ impl Interrupt {
         Ok(this)
     }
 
+    /// Nobody can interrupt.
+    pub(super) fn never() -> Self {
+        Self::default()
+    }
+
     /// Runs something that looks at the flag by itself.
     pub(super) fn during<T>(&self, run: impl FnOnce(&AtomicBool) -> T) -> T {
         self.deadly.store(false, Ordering::SeqCst);

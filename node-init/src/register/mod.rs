@@ -10,6 +10,8 @@
 //! What it does not do: judge. A burn-in that failed is registered like any other, and the inventory judges the evidence
 //! itself.
 
+use std::time::Duration;
+
 use report::node::CollectorStatus;
 use report::text::clean;
 use report::wire::{EnrolRequest, EnrolResponse, Identity, ReportAck, enrolment_context, signing_context};
@@ -17,6 +19,7 @@ use report::{NodeFacts, Plan};
 use tracing::{info, warn};
 
 use crate::clock::Monotonic;
+use crate::phase::chain;
 
 pub mod options;
 pub mod token;
@@ -42,17 +45,48 @@ use journal::{Journal, State, Step};
 use key::NodeKey;
 use token::Token;
 
-/// Registers this node, from nothing to the inventory's acknowledgement.
+/// Who is told how a registration goes on.
+pub trait Progress {
+    /// Something was reached: `enrolled`, `burned-in`, `registered`.
+    fn reached(&self, milestone: &'static str);
+    /// The next word comes within this time, or the registration hangs.
+    fn expect_within(&self, time: Duration);
+}
+
+/// Nobody.
+impl Progress for () {
+    fn reached(&self, _: &'static str) {}
+    fn expect_within(&self, _: Duration) {}
+}
+
+/// One request with all its own deadlines, and a margin.
+const REQUEST_MAX: Duration = Duration::from_secs(180);
+
+/// Registers this node, from nothing to the inventory's acknowledgement. An operator can end it by signals.
 pub fn run(options: &Options) -> Result<Registration, RegisterError> {
+    let stop = Interrupt::watch().map_err(RegisterError::Signals)?;
+    run_with(options, &stop, &())
+}
+
+/// The same for PID 1, which handles signals by itself.
+pub fn run_as_init(options: &Options, progress: &dyn Progress) -> Result<Registration, RegisterError> {
+    run_with(options, &Interrupt::never(), progress)
+}
+
+fn run_with(
+    options: &Options,
+    stop: &Interrupt,
+    progress: &dyn Progress,
+) -> Result<Registration, RegisterError> {
     let token = options.token.read()?;
     let inventory = HttpsInventory::new(options.inventory.clone(), &options.ca)?;
     let state = State::open(&options.state)?;
     let key = NodeKey::load_or_make(state.dir())?;
     let facts = facts();
     let boot_id = &facts.linux.as_ref().ok_or(RegisterError::NoBootId)?.boot_id;
-    let stop = Interrupt::watch().map_err(RegisterError::Signals)?;
     let (clock, mut entropy) = (Monotonic::start(), Entropy);
-    let node = Node { options, token: &token, state: &state, key: &key, facts: &facts, boot_id, stop: &stop };
+    let node =
+        Node { options, token: &token, state: &state, key: &key, facts: &facts, boot_id, stop, progress };
     let retry = Retry { clock: &clock, random: &mut entropy, patience: options.patience() };
     node.register(&inventory, retry)
 }
@@ -82,6 +116,7 @@ struct Node<'a> {
     facts: &'a NodeFacts,
     boot_id: &'a str,
     stop: &'a Interrupt,
+    progress: &'a dyn Progress,
 }
 
 /// A report with its number.
@@ -134,13 +169,14 @@ impl Node<'_> {
             identity,
         };
         info!(inventory = %self.options.inventory, public_key = request.public_key, "enrolling");
-        let enrolment = until_done(retry, "enrolling", || inventory.enrol(&request))?;
+        let enrolment = self.until_done(retry, "enrolling", || inventory.enrol(&request))?;
         // It goes into the path of a request.
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         if !(1..=64).contains(&enrolment.node_id.len()) || !enrolment.node_id.bytes().all(plain) {
             return Err(RegisterError::NodeId { found: clean(&enrolment.node_id) });
         }
         info!(node = enrolment.node_id, state = clean(&enrolment.state), "enrolled");
+        self.progress.reached("enrolled");
         Ok(enrolment)
     }
 
@@ -194,12 +230,14 @@ impl Node<'_> {
             deadline,
             grace: burn_in::GRACE,
         };
+        self.progress.expect_within(deadline + 4 * burn_in::GRACE + REQUEST_MAX);
         match self.stop.during(|stop| burn_in.run(stop))? {
             burn_in::Ended::Exited(status) => info!(%status, "burnin ended"),
             burn_in::Ended::Killed => warn!(deadline_s = deadline.as_secs(), "burnin hung and was ended"),
             burn_in::Ended::Unkillable => warn!("burnin hangs in the kernel: power-cycle the node"),
         }
         let bytes = burn_in::read_report(&out)?;
+        self.progress.reached("burned-in");
         journal.written(sequence, &bytes);
         self.state.save(journal)?;
         Ok(Written { sequence, bytes })
@@ -219,34 +257,28 @@ impl Node<'_> {
         let signature = &self.key.sign_hex(&context);
         let report = SignedReport { node_id, boot_id, sequence, signature, bytes };
         info!(sequence, bytes = bytes.len(), "handing in the report");
-        until_done(retry, "handing in the report", || inventory.put_report(report))
+        let ack = self.until_done(retry, "handing in the report", || inventory.put_report(report))?;
+        self.progress.reached("registered");
+        Ok(ack)
     }
-}
 
-/// Tries again as long as it can help, and says each time why and how long it waits.
-fn until_done<T>(
-    retry: &mut Retry<'_>,
-    doing: &'static str,
-    attempt: impl FnMut() -> Attempt<T, answer::Failure>,
-) -> Result<T, RegisterError> {
-    let waiting = |cause: &answer::Failure, wait: std::time::Duration| {
-        warn!(error = chain(cause), wait_s = wait.as_secs_f64(), "{doing} failed, trying again");
-    };
-    retry.run(attempt, waiting).map_err(|ended| match ended {
-        Ended::Refused(cause) => RegisterError::Refused { doing, cause },
-        Ended::GaveUp(cause) => RegisterError::GaveUp { doing, cause },
-    })
-}
-
-/// An error with all its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
+    /// Tries again as long as it can help, and says each time why and how long it waits.
+    fn until_done<T>(
+        &self,
+        retry: &mut Retry<'_>,
+        doing: &'static str,
+        attempt: impl FnMut() -> Attempt<T, answer::Failure>,
+    ) -> Result<T, RegisterError> {
+        self.progress.expect_within(REQUEST_MAX);
+        let waiting = |cause: &answer::Failure, wait: Duration| {
+            self.progress.expect_within(wait + REQUEST_MAX);
+            warn!(error = chain(cause), wait_s = wait.as_secs_f64(), "{doing} failed, trying again");
+        };
+        retry.run(attempt, waiting).map_err(|ended| match ended {
+            Ended::Refused(cause) => RegisterError::Refused { doing, cause },
+            Ended::GaveUp(cause) => RegisterError::GaveUp { doing, cause },
+        })
     }
-    clean(&text)
 }
 
 #[cfg(test)]

@@ -48,6 +48,16 @@ pub struct TokenOptions {
 }
 
 impl TokenOptions {
+    /// A token at hand.
+    pub(crate) fn text(token: Token) -> Self {
+        Self { token: Some(token), token_file: None }
+    }
+
+    /// A token in a file.
+    pub(crate) fn file(file: PathBuf) -> Self {
+        Self { token: None, token_file: Some(file) }
+    }
+
     /// The token.
     pub fn read(&self) -> Result<Token, TokenError> {
         match (&self.token, &self.token_file) {

@@ -120,6 +120,7 @@ impl Machine {
             facts: &facts,
             boot_id: BOOT,
             stop: &stop,
+            progress: &(),
         };
         let (clock, mut random) = (Manual::default(), Half);
         node.register(

@@ -32,6 +32,8 @@ codes! {
     CanaryMissed = "CANARY-MISSED", "do not trust this check on this node: update driver and tool, then repeat";
     /// Less was covered than the plan asks.
     Coverage = "COVERAGE-LOW", "free the device's memory and end other work on it, then repeat";
+    /// Compute units that the device says it has did nothing.
+    UnitsUnseen = "UNITS-UNSEEN", "end other work on the device and repeat; if it stays, compare with sibling devices: a unit that takes no work is not proven";
     /// The evidence that the plan asks for is not there.
     EvidenceMissing = "EVIDENCE-MISSING", "repeat the burn-in; if it stays, report it as a fault of the tool";
     /// Device clock and host clock disagree.

@@ -1,5 +1,7 @@
 //! From all outcomes to the verdict of the node.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::trust::beyond_physics;
@@ -123,7 +125,7 @@ pub fn judge_bytes(bytes: &[u8]) -> VerdictRecord {
 }
 
 /// As [`settle`]; and where the device has a clock of its own, the rates must have been taken by it: left out, nothing
-/// would compare it with the host's. No rate may be beyond what the table of limits says of the device's model.
+/// would compare it with the host's. Every compute unit that the device has must have done work, where it tells. No rate may be beyond what the table of limits says of the device's model.
 pub fn settle_on_device(
     device: Option<&DeviceInfo>,
     planned: &PlannedCheck,
@@ -135,6 +137,9 @@ pub fn settle_on_device(
     if let Some((code, detail)) = result.measurements.iter().find_map(beyond).filter(|_| believed) {
         return (Outcome::Untrusted, Some(code.because(detail)));
     }
+    if let Some(detail) = device.and_then(|device| units_unseen(device, result)).filter(|_| believed) {
+        return (Outcome::Untrusted, Some(ReasonCode::UnitsUnseen.because(detail)));
+    }
     let silent = |m: &&Measurement| m.samples.iter().any(|sample| sample.device_s.is_none());
     let limited = |m: &&Measurement| planned.limits.iter().any(|limit| limit.metric == m.metric);
     match settled.0 {
@@ -145,6 +150,16 @@ pub fn settle_on_device(
         }
         _ => settled,
     }
+}
+
+/// Which compute units did nothing, where device and check both tell their numbers: right answers of the others prove
+/// nothing about them.
+fn units_unseen(device: &DeviceInfo, result: &CheckResult) -> Option<String> {
+    let (told, seen) = (device.units?, result.units.as_ref()?);
+    // Counted by number, so that one that is listed twice stands for itself alone.
+    let worked: HashSet<u32> = seen.units.iter().filter(|u| u.workgroups > 0).map(|u| u.unit).collect();
+    ((worked.len() as u64) < u64::from(told))
+        .then(|| format!("{} compute units did work, the device says that it has {told}", worked.len()))
 }
 
 /// The gravest first; what concerns the report as a whole after the checks that broke, since these say why; a drill last.

@@ -157,3 +157,35 @@ fn bytes_that_are_no_report_are_unknown() {
     let judged = judge_bytes(&serde_json::to_vec(&with(*fault, 1)).unwrap());
     assert!(judged.findings[0].reason.detail.contains("assay.report/2"), "{judged:?}");
 }
+
+/// A histogram in which the units of these numbers did so many workgroups.
+fn worked(units: &[(u32, u64)]) -> report::UnitHistogram {
+    let load = |(unit, workgroups): &(u32, u64)| report::UnitLoad {
+        unit: *unit,
+        workgroups: *workgroups,
+        mismatches: 0,
+        median_ticks: 1,
+    };
+    report::UnitHistogram { units: units.iter().map(load).collect() }
+}
+
+#[test]
+fn a_compute_unit_that_did_nothing_is_a_finding_where_the_device_tells_how_many_it_has() {
+    // Too few, one that did nothing, one that is listed twice.
+    let faults = [&[(0, 9), (2, 9)][..], &[(0, 9), (1, 0), (2, 9)], &[(0, 9), (2, 9), (2, 9)]];
+    for seen in faults {
+        assert_says(Verdict::Unknown, ReasonCode::UnitsUnseen, |r| {
+            r.devices[0].units = Some(3);
+            of(r, "memory").units = Some(worked(seen));
+        });
+    }
+    let verdict = |units, seen: &[(u32, u64)]| {
+        let mut report = healthy(1, 1.0);
+        report.devices[0].units = units;
+        of(&mut report, "memory").units = Some(worked(seen));
+        judge(&report).verdict
+    };
+    assert_eq!(verdict(Some(3), &[(0, 9), (1, 9), (2, 9)]), Verdict::Healthy);
+    // A driver that does not tell how many there are leaves nothing to compare with.
+    assert_eq!(verdict(None, &[(0, 9)]), Verdict::Healthy);
+}

@@ -216,6 +216,11 @@ pub(crate) type Fault = (&'static str, fn(&mut Report));
 
 /// Every way in which a report can be unhealthy, with a name. Each alone makes a healthy report not healthy.
 pub(crate) const FAULTS: &[Fault] = &[
+    ("compute unit unseen", |r| {
+        r.devices[0].units = Some(2);
+        let load = report::UnitLoad { unit: 0, workgroups: 9, mismatches: 0, median_ticks: 1 };
+        of(r, "memory").units = Some(report::UnitHistogram { units: vec![load] });
+    }),
     ("failed", |r| state(r, "memory", Outcome::Fail)),
     ("optional check failed", |r| state(r, "optional", Outcome::Fail)),
     ("performance warned", |r| state(r, "stream", Outcome::Warn)),

@@ -8,10 +8,12 @@
 
 pub mod product;
 mod run;
-mod shapes;
-mod tiles;
+pub(crate) mod shapes;
+pub(crate) mod tiles;
 
+pub(crate) use run::fastest;
 pub use run::run;
+pub(crate) use tiles::Tiles;
 
 #[cfg(test)]
 mod tests;

@@ -114,7 +114,7 @@ impl Bench {
         }
     }
 
-    /// Multiplies so many times in a row, and compares every word and every sum.
+    /// Multiplies so many times in a row, and compares every word, every sum and the number of workgroups done.
     fn multiply(
         &mut self,
         session: &mut Session<'_>,
@@ -131,6 +131,12 @@ impl Bench {
         let results = session.read(self.buffers[2], work.result_words())?;
         let groups = session.read(self.buffers[3], work.groups())?;
         self.workgroups += u64::from(groups[0]);
+        let all = work.workgroups().wrapping_mul(repeat);
+        if groups[0] != all {
+            let byte_address = (self.answer.len() + self.sums.len()) as u64 * 4;
+            let workgroup = work.workgroups();
+            add(found, Mismatch { byte_address, expected: all, found: groups[0], workgroup, pass });
+        }
         self.components += u64::from(work.size).pow(2);
         if results == self.answer {
             self.compare_sums(&groups[1..], (repeat, pass), found);

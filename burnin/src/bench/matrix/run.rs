@@ -46,6 +46,25 @@ pub fn run(session: &mut Session<'_>) -> Result<CheckResult, DeviceError> {
     Ok(bench.conclude(result, &left))
 }
 
+/// The fastest work of one pair of types that subgroups own (floats where there are some), tried, verified and laid out as
+/// the bench does; and what was wrong on the way.
+pub(crate) fn fastest(
+    session: &mut Session<'_>,
+    tiles: Tiles,
+) -> Result<(Option<Work>, Mismatches), DeviceError> {
+    let (tried, _) = candidates(session.device.info());
+    let (floats, integers): (Vec<_>, Vec<_>) = tried
+        .into_iter()
+        .filter(|candidate| !candidate.work.whole)
+        .partition(|candidate| !candidate.work.types.element().is_integer());
+    let mut bench = Bench { tiles, findings: Findings::default(), refused: Vec::new() };
+    let mut verified = bench.verify(session, if floats.is_empty() { integers } else { floats })?;
+    verified.sort_by(|a, b| b.rate.total_cmp(&a.rate));
+    verified.truncate(1);
+    let best = bench.tune(session, &verified)?.into_iter().next();
+    Ok((best.map(|(candidate, _)| candidate.work), bench.findings.wrong))
+}
+
 /// The bench while it runs.
 struct Bench {
     tiles: Tiles,

@@ -12,9 +12,9 @@ use crate::session::{Session, repeats};
 
 /// A shape with the work that tries it.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
+pub(crate) struct Candidate {
     pub(super) shape: MatrixShape,
-    pub(super) work: Work,
+    pub(crate) work: Work,
     /// Operations per second.
     pub(super) rate: f64,
 }
@@ -24,7 +24,7 @@ pub(super) struct Candidate {
 const WHOLE: (u32, u32) = (64, 32);
 
 /// Work of few owners for each different shape that a kernel of ours multiplies; and the shapes for which there is none.
-pub(super) fn candidates(info: &DeviceInfo) -> (Vec<Candidate>, Vec<MatrixShape>) {
+pub(crate) fn candidates(info: &DeviceInfo) -> (Vec<Candidate>, Vec<MatrixShape>) {
     let mut seen: Vec<MatrixShape> = Vec::new();
     let (mut tried, mut left) = (Vec::new(), Vec::new());
     for shape in &info.matrix_shapes {

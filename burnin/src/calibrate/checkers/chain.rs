@@ -1,18 +1,21 @@
 //! Chain kernels: a row each, made from the recipe of the check.
 
 use kernels::chain::{Expected, Shape, Work};
-use kernels::{Feature, Kernel, SelfFault, WORKGROUP_SIZE, transcendental};
-use report::Mismatches;
+use kernels::{Kernel, SelfFault, WORKGROUP_SIZE, transcendental};
+use report::{DeviceInfo, Mismatches};
 
 use super::{Checker, Rounds, Touch, unlike};
 use crate::calibrate::anatomy::{Anatomy, Dissect, Region, lanes};
 use crate::calibrate::class::Class;
 use crate::calibrate::draw::Draw;
 use crate::chains::{Chains, Oracle, Recipe};
-use crate::device::{DeviceError, Dispatch};
+use crate::device::{DeviceError, Dispatch, offers};
 use crate::mismatches::merge;
 use crate::session::Session;
 use crate::{bench, stress};
+
+/// Runs dispatches of its own and says what was wrong.
+pub type More = fn(&mut Session<'_>) -> Result<Mismatches, DeviceError>;
 
 /// The check of a chain kernel.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +27,7 @@ pub struct Chain {
     /// Workgroups of a round: each class of them and a few again; where most decide what is right, each class three times.
     pub workgroups: u32,
     /// What else the check compares, in dispatches of its own.
-    pub more: Option<fn(&mut Session<'_>) -> Result<Mismatches, DeviceError>>,
+    pub more: Option<More>,
 }
 
 const fn chain(recipe: &'static Recipe, bijective: bool) -> Chain {
@@ -57,8 +60,9 @@ impl Checker for Chain {
         self.recipe.kernel.name
     }
 
-    fn needs(&self) -> &'static [Feature] {
-        self.recipe.kernel.needs
+    fn lacks(&self, info: &DeviceInfo) -> Option<String> {
+        let lacks = self.recipe.kernel.needs.iter().find(|need| !offers(info, **need))?;
+        Some(format!("the device does not offer {lacks:?}"))
     }
 
     fn kernels(&self) -> Vec<&'static Kernel> {

@@ -2,8 +2,8 @@
 
 use std::fmt::Debug;
 
-use kernels::{Feature, Kernel};
-use report::Mismatches;
+use kernels::Kernel;
+use report::{DeviceInfo, Mismatches};
 
 use super::anatomy::Dissect;
 use super::class::Class;
@@ -11,6 +11,7 @@ use crate::device::DeviceError;
 use crate::session::Session;
 
 pub mod chain;
+pub mod matrix;
 pub mod memory;
 
 /// A check as calibration sees it: the smallest round of work in which it would notice a fault.
@@ -18,9 +19,9 @@ pub trait Checker: Debug + Sync {
     /// Its name, as in plans where it is a check of its own.
     fn name(&self) -> &'static str;
 
-    /// What it asks of a device.
-    fn needs(&self) -> &'static [Feature] {
-        &[]
+    /// What a device lacks that it asks for.
+    fn lacks(&self, _info: &DeviceInfo) -> Option<String> {
+        None
     }
 
     /// The kernels whose every change it must notice.
@@ -33,6 +34,9 @@ pub trait Checker: Debug + Sync {
     fn dissect(&self) -> Dissect;
 
     /// Allocates, and learns about the device what the check would.
+    ///
+    /// # Panics
+    /// If the device lacks what it asks for.
     fn prepare(&self, session: &mut Session<'_>) -> Result<Box<dyn Rounds>, DeviceError>;
 }
 
@@ -70,7 +74,9 @@ pub trait Rounds {
 /// Every checker, in the order of the matrix.
 pub fn all() -> Vec<&'static dyn Checker> {
     let chains = chain::ALL.iter().map(|chain| chain as &dyn Checker);
-    chains.chain(memory::ALL.iter().map(|memory| memory as &dyn Checker)).collect()
+    let matrices = matrix::ALL.iter().map(|matrix| matrix as &dyn Checker);
+    let memory = memory::ALL.iter().map(|memory| memory as &dyn Checker);
+    chains.chain(matrices).chain(memory).collect()
 }
 
 /// A place that a check did not report as it should.

@@ -105,7 +105,8 @@ impl Court {
         let (clock, planned) = (MonotonicClock::start(), crate::calibrate::planned());
         let mut this = Self { device, clock, planned, checkers: Vec::new() };
         for checker in checkers::all() {
-            if checker.kernels().iter().any(|mine| mine.name == kernel.name) {
+            let able = checker.lacks(this.device.info()).is_none();
+            if able && checker.kernels().iter().any(|mine| mine.name == kernel.name) {
                 let rounds = this.with(|session| checker.prepare(session))?;
                 this.checkers.push((checker, rounds));
             }
