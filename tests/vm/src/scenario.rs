@@ -43,7 +43,7 @@ const ALL: &[Scenario] = &[
         name: "unknown-name",
         what: "a name of the inventory that nobody knows",
         tell: |a, n| {
-            fails(a, n, "register DNS", |machine, settings| {
+            fails(a, n, "register INVENTORY_DOWN", |machine, settings| {
                 machine.on_network(None);
                 set(settings, "inventory", "https://inventory.invalid:8443");
                 settings.push(("give_up_after", "10".to_owned()));
