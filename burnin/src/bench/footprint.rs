@@ -10,7 +10,7 @@ pub(super) const LEAST: u64 = 4 << 10;
 /// The largest: on a processor's device twice and on a GPU four times the largest cache of today (32 MiB, 256 MiB).
 const MOST: [u64; 2] = [64 << 20, 1 << 30];
 /// Words that are uploaded at once.
-const PIECE: u64 = 1 << 20;
+const PIECE: usize = 1 << 20;
 
 /// Powers of two from 4 KiB to what the plan, the device and a binding of it allow.
 pub(super) fn footprints(session: &Session<'_>) -> Vec<u32> {
@@ -28,8 +28,8 @@ pub(super) fn filled(
 ) -> Result<Buffer, DeviceError> {
     let buffer = session.device.allocate(Bytes(bytes.into()))?;
     let all = u64::from(bytes / 4);
-    for first in (0..all).step_by(PIECE as usize) {
-        let last = (first + PIECE).min(all);
+    for first in (0..all).step_by(PIECE) {
+        let last = (first + PIECE as u64).min(all);
         #[expect(clippy::cast_possible_truncation, reason = "word numbers of a footprint below 4 GiB")]
         let piece = words(first as u32..last as u32);
         session.device.upload(buffer, first, &piece, TRANSFER_DEADLINE)?;
