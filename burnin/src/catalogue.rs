@@ -46,6 +46,8 @@ pub const ALL: &[Check] = &[
     Check { name: "memory-neighbour", needs: &[], run: stress::memory::neighbour },
     Check { name: "stream", needs: &[], run: bench::stream::run },
     Check { name: "latency", needs: kernels::digest::KERNEL.needs, run: bench::latency::run },
+    Check { name: "latency-memory", needs: kernels::chase::KERNEL.needs, run: bench::latency_memory::run },
+    Check { name: "cache", needs: kernels::reread::MEMORY.needs, run: bench::cache::run },
     Check { name: "transfer", needs: &[], run: bench::transfer::run },
     Check { name: "power", needs: kernels::fp32::KERNEL.needs, run: stress::power::run },
 ];

@@ -68,3 +68,29 @@ fn a_memory_check_covers_what_it_took() {
     assert!((covered.achieved.get() - f64::from(8 << 20)).abs() < 1.0, "{covered:?}");
     assert_eq!(result.canary.unwrap().found, 4);
 }
+
+#[test]
+fn latency_and_bandwidth_have_a_row_for_every_footprint_and_find_every_planted_fault() {
+    let names = [
+        "4-kib", "8-kib", "16-kib", "32-kib", "64-kib", "128-kib", "256-kib", "512-kib", "1-mib", "2-mib",
+        "4-mib", "8-mib",
+    ];
+    for backend in [Backend::Vulkan, Backend::Cpu] {
+        let latency = run(backend, "latency-memory");
+        let named: Vec<_> = latency.latencies.iter().map(|l| l.metric.as_str()).collect();
+        assert_eq!(named, names);
+        assert!(
+            latency.latencies.iter().all(|latency| latency.is_consistent() && latency.samples_ns.len() >= 4)
+        );
+        let cache = run(backend, "cache");
+        let named: Vec<_> = cache.measurements.iter().map(|m| m.metric.as_str()).collect();
+        assert_eq!(named, [&["shared"][..], &names].concat());
+        assert!(cache.measurements.iter().all(|measured| measured.median.get() > 1e6));
+        for result in [latency, cache] {
+            let canary = result.canary.unwrap();
+            assert_eq!((canary.planted, canary.found, canary.strays), (4, 4, 0), "{}", result.check);
+            assert_eq!(result.mismatches.unwrap().count, 0, "{}", result.check);
+            assert!(result.coverage[0].achieved.get() >= 32_768.0, "{:?}", result.coverage);
+        }
+    }
+}

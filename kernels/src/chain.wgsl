@@ -1,8 +1,8 @@
 // What the chain kernels share: see chain.rs for the meaning of buffers and parameters. A kernel computes the word of its
-// lane between `tile_of()`, `lane_of()`, `planted()` and `finish()`, and says nothing else.
+// lane between `tile_of()`, `lane_of()`, `planted()` and `finish()`, and says nothing else. Its parameters, bound after its
+// buffers, are those of a `params_N.wgsl`, N being how many it binds.
 @group(0) @binding(0) var<storage, read_write> lanes: array<u32>;
 @group(0) @binding(1) var<storage, read_write> groups: array<atomic<u32>>;
-@group(0) @binding(2) var<uniform> params: array<vec4<u32>, 3>;
 @id(0) override invocations: u32 = 64u;
 @id(1) override chains_asked: u32 = 0u;
 

@@ -22,6 +22,8 @@ pub mod dot;
 pub mod transcendental;
 pub mod matrix;
 pub mod memory;
+pub mod chase;
+pub mod reread;
 pub mod units;
 
 pub use cost::Cost;
@@ -118,6 +120,9 @@ pub const ALL: &[&Kernel] = &[
     &memory::BOUND_WIDE,
     &memory::TABLE,
     &memory::TABLE_WIDE,
+    &chase::KERNEL,
+    &reread::MEMORY,
+    &reread::SHARED,
 ];
 
 /// Every kernel: [`ALL`] and those of [`matrix`], one for each pair of types.

@@ -10,4 +10,7 @@ pub mod transcendental;
 pub mod matrix;
 pub mod stream;
 pub mod latency;
+pub mod latency_memory;
+pub mod cache;
+mod footprint;
 pub mod transfer;

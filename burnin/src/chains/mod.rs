@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use kernels::chain::{Expected, Shape, Work};
 use kernels::units::{self, Place};
-use kernels::{Kernel, SelfFault, WORKGROUP_SIZE};
+use kernels::{Kernel, Params, SelfFault, WORKGROUP_SIZE};
 use report::{Bytes, Mismatch, Mismatches};
 
 use crate::device::{Buffer, DeviceError, Dispatch, Elapsed};
@@ -28,6 +28,8 @@ pub use replay::{Replayed, Tile, replay};
 pub struct Chains {
     kernel: &'static Kernel,
     buffers: Vec<Buffer>,
+    /// Is the third buffer where each workgroup says on which compute unit it ran?
+    by_unit: bool,
 }
 
 /// What came out of a dispatch.
@@ -56,11 +58,29 @@ impl Chains {
             session.device.allocate(Bytes(u64::from(WORKGROUPS_MAX) * u64::from(WORKGROUP_SIZE) * 4))?;
         let groups = session.device.allocate(Bytes(u64::from(WORKGROUPS_MAX + 1) * 4))?;
         let mut buffers = vec![lanes, groups];
-        if kernel.bindings > 2 {
+        let by_unit = kernel.bindings > 2;
+        if by_unit {
             let words = WORKGROUPS_MAX as usize * units::WORDS;
             buffers.push(session.device.allocate(Bytes(words as u64 * 4))?);
         }
-        Ok(Self { kernel, buffers })
+        Ok(Self { kernel, buffers, by_unit })
+    }
+
+    /// Allocates for as many workgroups of a kernel that reads this memory, which is given back with the other buffers.
+    pub(crate) fn over(
+        session: &mut Session<'_>,
+        kernel: &'static Kernel,
+        memory: Buffer,
+        workgroups: u32,
+    ) -> Result<Self, DeviceError> {
+        let lanes = session.device.allocate(Bytes(u64::from(workgroups) * u64::from(WORKGROUP_SIZE) * 4))?;
+        let groups = session.device.allocate(Bytes(u64::from(workgroups + 1) * 4))?;
+        Ok(Self { kernel, buffers: vec![lanes, groups, memory], by_unit: false })
+    }
+
+    /// The same buffers for another kernel of the same bindings.
+    pub(crate) fn with(&self, kernel: &'static Kernel) -> Self {
+        Self { kernel, ..self.clone() }
     }
 
     /// Gives the buffers back.
@@ -76,9 +96,20 @@ impl Chains {
         fault: SelfFault,
         repeat: u32,
     ) -> Result<Answers, DeviceError> {
+        let Dispatch { params, workgroups, .. } = self.dispatch((work, shape), fault, repeat);
+        self.run_with(session, work, (params, workgroups), repeat)
+    }
+
+    /// The same with these parameters and workgroups of the device.
+    pub(crate) fn run_with(
+        &self,
+        session: &mut Session<'_>,
+        work: &Work,
+        (params, workgroups): (Params, u32),
+        repeat: u32,
+    ) -> Result<Answers, DeviceError> {
         self.prepare(session, work)?;
-        let Dispatch { kernel, buffers, params, workgroups, .. } =
-            self.dispatch((work, shape), fault, repeat);
+        let Self { kernel, buffers, .. } = self;
         let elapsed = session.run(Launch { kernel, buffers }, params, workgroups, repeat)?;
         self.collect(session, work, elapsed, repeat)
     }
@@ -110,7 +141,7 @@ impl Chains {
         let lanes = session.read(self.buffers[0], work.lanes())?;
         let mut groups = session.read(self.buffers[1], work.groups())?;
         let completed = groups.remove(0);
-        let places = match self.buffers.get(2) {
+        let places = match self.buffers.get(2).filter(|_| self.by_unit) {
             Some(buffer) => Place::all(&session.read(*buffer, work.workgroups as usize * units::WORDS)?),
             None => Vec::new(),
         };

@@ -10,6 +10,7 @@ mod subject;
 mod buffers;
 mod kernels_agree;
 mod chains_agree;
+mod reads_agree;
 mod matrices;
 mod memory_sweeps;
 mod checks;
@@ -48,6 +49,8 @@ macro_rules! conformance {
             chains_agree::every_floating_point_chain_rounds_one_way_throughout,
             chains_agree::transcendental_functions_are_within_their_bounds_and_agree_with_themselves,
             chains_agree::a_flip_in_any_lane_of_a_transcendental_function_is_outvoted,
+            reads_agree::a_chase_ends_where_its_law_says,
+            reads_agree::what_is_read_again_is_what_is_there,
             kernels_agree::every_dispatch_has_its_own_parameters,
             kernels_agree::repeated_dispatches_see_what_the_one_before_wrote,
             kernels_agree::kernels_that_run_together_answer_as_they_do_alone,

@@ -16,7 +16,11 @@ pub const KERNEL: Kernel = Kernel {
     needs: &[],
     specialized: 2,
     spirv: include_bytes!("../../spirv/digest.spv"),
-    wgsl: Some(concat!(include_str!("../chain.wgsl"), include_str!("digest.wgsl"))),
+    wgsl: Some(concat!(
+        include_str!("../params_2.wgsl"),
+        include_str!("../chain.wgsl"),
+        include_str!("digest.wgsl")
+    )),
     reference: reference::run,
 };
 

@@ -20,7 +20,11 @@ pub const KERNEL: Kernel = Kernel {
     needs: &[Feature::DotProduct],
     specialized: 2,
     spirv: include_bytes!("../../spirv/dot.spv"),
-    wgsl: Some(concat!(include_str!("../chain.wgsl"), include_str!("dot.wgsl"))),
+    wgsl: Some(concat!(
+        include_str!("../params_2.wgsl"),
+        include_str!("../chain.wgsl"),
+        include_str!("dot.wgsl")
+    )),
     reference: reference::run,
 };
 

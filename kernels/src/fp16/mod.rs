@@ -27,7 +27,12 @@ pub const KERNEL: Kernel = Kernel {
     needs: &[Feature::Float16],
     specialized: 2,
     spirv: include_bytes!("../../spirv/fp16.spv"),
-    wgsl: Some(concat!("enable f16;\n", include_str!("../chain.wgsl"), include_str!("fp16.wgsl"))),
+    wgsl: Some(concat!(
+        "enable f16;\n",
+        include_str!("../params_2.wgsl"),
+        include_str!("../chain.wgsl"),
+        include_str!("fp16.wgsl")
+    )),
     reference: reference::run,
 };
 

@@ -22,7 +22,11 @@ pub const KERNEL: Kernel = Kernel {
     needs: &[],
     specialized: 2,
     spirv: include_bytes!("../../spirv/fp32.spv"),
-    wgsl: Some(concat!(include_str!("../chain.wgsl"), include_str!("fp32.wgsl"))),
+    wgsl: Some(concat!(
+        include_str!("../params_2.wgsl"),
+        include_str!("../chain.wgsl"),
+        include_str!("fp32.wgsl")
+    )),
     reference: reference::run,
 };
 

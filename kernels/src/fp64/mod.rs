@@ -19,7 +19,11 @@ pub const KERNEL: Kernel = Kernel {
     needs: &[Feature::Float64, Feature::Int64],
     specialized: 2,
     spirv: include_bytes!("../../spirv/fp64.spv"),
-    wgsl: Some(concat!(include_str!("../chain.wgsl"), include_str!("fp64.wgsl"))),
+    wgsl: Some(concat!(
+        include_str!("../params_2.wgsl"),
+        include_str!("../chain.wgsl"),
+        include_str!("fp64.wgsl")
+    )),
     reference: reference::run,
 };
 

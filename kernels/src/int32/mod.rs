@@ -18,7 +18,11 @@ pub const KERNEL: Kernel = Kernel {
     needs: &[],
     specialized: 2,
     spirv: include_bytes!("../../spirv/int32.spv"),
-    wgsl: Some(concat!(include_str!("../chain.wgsl"), include_str!("int32.wgsl"))),
+    wgsl: Some(concat!(
+        include_str!("../params_2.wgsl"),
+        include_str!("../chain.wgsl"),
+        include_str!("int32.wgsl")
+    )),
     reference: reference::run,
 };
 

@@ -18,7 +18,11 @@ pub const KERNEL: Kernel = Kernel {
     needs: &[Feature::Int64],
     specialized: 2,
     spirv: include_bytes!("../../spirv/int64.spv"),
-    wgsl: Some(concat!(include_str!("../chain.wgsl"), include_str!("int64.wgsl"))),
+    wgsl: Some(concat!(
+        include_str!("../params_2.wgsl"),
+        include_str!("../chain.wgsl"),
+        include_str!("int64.wgsl")
+    )),
     reference: reference::run,
 };
 

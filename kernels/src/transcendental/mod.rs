@@ -29,7 +29,11 @@ pub const KERNEL: Kernel = Kernel {
     needs: &[],
     specialized: 2,
     spirv: include_bytes!("../../spirv/transcendental.spv"),
-    wgsl: Some(concat!(include_str!("../chain.wgsl"), include_str!("transcendental.wgsl"))),
+    wgsl: Some(concat!(
+        include_str!("../params_2.wgsl"),
+        include_str!("../chain.wgsl"),
+        include_str!("transcendental.wgsl")
+    )),
     reference: reference::run,
 };
 
