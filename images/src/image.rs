@@ -80,6 +80,25 @@ pub(crate) struct Artefact {
     pub(crate) sha256: String,
 }
 
+impl Manifest {
+    /// Reads the manifest in an image's folder.
+    pub(crate) fn read(dir: &Path) -> anyhow::Result<Self> {
+        let path = dir.join(manifest::FILE_NAME);
+        let said: Self = serde_json::from_slice(&read(&path)?)
+            .with_context(|| format!("reading `{}`: is this the folder of an image?", path.display()))?;
+        ensure!(
+            said.schema == SCHEMA,
+            "the manifest has schema `{}`, this version reads `{SCHEMA}`",
+            said.schema
+        );
+        for file in &said.files {
+            let plain = Path::new(&file.name).file_name().is_some_and(|name| name == file.name.as_str());
+            ensure!(plain, "the manifest names `{}`, which is no file beside it", file.name);
+        }
+        Ok(said)
+    }
+}
+
 /// Builds it.
 pub(crate) fn build(request: &Request) -> anyhow::Result<Manifest> {
     let profile = Profile::load(request.profile)?;
@@ -234,7 +253,7 @@ fn describe(lock: &Lock, release: &str, profile: &str, files: &Files) -> anyhow:
 }
 
 /// Layers are put one behind the other; each starts at a multiple of four bytes.
-fn compress(files: &Files, level: i32) -> anyhow::Result<Vec<u8>> {
+pub(crate) fn compress(files: &Files, level: i32) -> anyhow::Result<Vec<u8>> {
     let mut packed = zstd::bulk::compress(&cpio::write(files)?, level).context("compressing a layer")?;
     packed.resize(packed.len().next_multiple_of(4), 0);
     Ok(packed)

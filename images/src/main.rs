@@ -1,4 +1,4 @@
-//! `images`: builds the layers of the boot image.
+//! `images`: builds the layers of the boot image, and serves them to machines that boot from the network.
 //!
 //! A *layer* is a compressed archive that Linux unpacks into its first file system (initramfs); several are put one
 //! behind the other. Beside each stands a manifest that says what is in it. The same inputs give the same bytes, so that
@@ -14,6 +14,7 @@ mod manifest;
 mod modules;
 mod profile;
 mod sbom;
+mod serve;
 mod uki;
 
 use std::io::Write as _;
@@ -59,6 +60,8 @@ enum Verb {
         #[arg(value_name = "FILE[=PATH_IN_IMAGE]", required = true)]
         files: Vec<layer::Input>,
     },
+    /// Serves an image to machines that boot from the network by iPXE, each with a token of its own.
+    Serve(serve::Options),
     /// Compares a layer with its manifest.
     Verify {
         /// Folder of the layer and its manifest.
@@ -103,6 +106,10 @@ fn run(verb: Verb) -> anyhow::Result<bool> {
                 writeln!(out, "{}  {:>10}  /{}", file.mode, file.size_bytes, file.path)?;
             }
             writeln!(out, "{}  {}", manifest.layer_sha256, dir.join(&manifest.layer).display())?;
+            Ok(true)
+        }
+        Verb::Serve(options) => {
+            serve::run(options).context("serving the image")?;
             Ok(true)
         }
         Verb::Verify { dir } => {
