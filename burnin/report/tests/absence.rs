@@ -177,6 +177,16 @@ const TAKEN_FROM_THE_CARELESS: &[(&str, &[&str])] = &[
         "rate beyond physics",
         &[".devices[].pci_id: cut", ".devices[].pci_id: zero", ".devices[]: lose pci_id"],
     ),
+    // Not every driver tells its compute units, and not every check counts them.
+    (
+        "compute unit unseen",
+        &[
+            ".devices[].units: zero",
+            ".devices[]: lose units",
+            ".results[].units: zero",
+            ".results[]: lose units",
+        ],
+    ),
 ];
 
 /// What more there is where the stated outcome is a lie too: bad evidence beside good.
