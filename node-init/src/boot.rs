@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use crate::clock::Clock;
 use crate::config::{self, Config, Mistakes, Setting, source};
 use crate::console::Console;
+use crate::evidence::Evidence;
 use crate::image::{Image, ImageError};
 use crate::modules::Loader;
 use crate::mount;
@@ -84,6 +85,7 @@ impl<'a> Boot<'a> {
         self.lift_clock();
         self.enter(Phase::Modules);
         self.load_modules();
+        let evidence = self.look_back();
         self.enter(Phase::Network);
         let online = self.stages.network(&self.config, self.clock)?;
         self.adopt(&online)?;
@@ -91,7 +93,9 @@ impl<'a> Boot<'a> {
         self.enter(Phase::Clock);
         self.set_clock(&online);
         self.enter(Phase::Register);
-        self.register()
+        let registration = self.register()?;
+        evidence.settle(&*self.system).iter().for_each(|remark| self.remark(remark));
+        Ok(registration)
     }
 
     fn enter(&self, phase: Phase) {
@@ -234,11 +238,25 @@ impl<'a> Boot<'a> {
     fn load_modules(&self) {
         let mut loader = Loader::new(&*self.system, &self.command_line);
         loader.cold_plug();
+        // It is no device's driver: memory of the firmware that outlives a reset. Where there is none, it is not loaded.
+        loader.load_by_name("efi_pstore");
         loader.remarks.iter().for_each(|remark| self.remark(remark));
         info!(count = loader.loaded.len(), "modules loaded");
-        if watchdog::bit_before(&*self.system) == Some(true) {
-            self.console.say("the watchdog reset this machine before this boot");
+    }
+
+    /// How the boot before this one ended, from what it left; drivers of that memory are loaded by now.
+    fn look_back(&self) -> Evidence {
+        let evidence = Evidence::collect(&*self.system);
+        evidence.remarks.iter().for_each(|remark| self.remark(remark));
+        for record in &evidence.records {
+            let (name, bytes) = (&record.name, record.bytes.len());
+            self.console.log(&format!("record {name}, {bytes} bytes, sha256 {}", record.digest()));
         }
+        let watchdog_bit = watchdog::bit_before(&*self.system) == Some(true);
+        if let Some(finding) = evidence.finding(watchdog_bit) {
+            self.console.say(&finding);
+        }
+        evidence
     }
 
     /// Takes the network's settings in between the image's and the command line's.

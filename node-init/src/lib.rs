@@ -14,6 +14,7 @@ pub mod power;
 pub mod config;
 pub mod mount;
 pub mod image;
+pub mod evidence;
 pub mod modules;
 pub mod reap;
 pub mod net;

@@ -25,6 +25,22 @@ pub enum Phase {
 }
 
 impl Phase {
+    const ALL: [Self; 8] = [
+        Self::Mount,
+        Self::Config,
+        Self::Image,
+        Self::Modules,
+        Self::Network,
+        Self::Clock,
+        Self::Register,
+        Self::Done,
+    ];
+
+    /// The phase of that word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.name() == name)
+    }
+
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {
@@ -82,6 +98,29 @@ pub enum Code {
 }
 
 impl Code {
+    const ALL: [Self; 15] = [
+        Self::Mount,
+        Self::Config,
+        Self::Image,
+        Self::NoLink,
+        Self::NoDhcp,
+        Self::Network,
+        Self::Dns,
+        Self::Ca,
+        Self::Token,
+        Self::InventoryDown,
+        Self::Refused,
+        Self::BurnIn,
+        Self::State,
+        Self::Hang,
+        Self::Panic,
+    ];
+
+    /// The code of that word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {

@@ -41,6 +41,8 @@ impl Stages for Kind {
 const SITE: &str =
     "inventory=https://inv:8443\ntoken=assay-k7-hunter2\non_done=poweroff\non_failure=reboot\n";
 
+const RECORD: &str = "/sys/fs/pstore/pmsg-ramoops-0";
+
 fn machine() -> Recorder {
     let machine = Recorder::machine();
     machine.put("/proc/cmdline", "quiet panic=-1\n");
@@ -51,6 +53,7 @@ fn machine() -> Recorder {
     machine.put(&format!("{dir}/modules.dep"), "kernel/a.ko.xz:\n");
     machine.put(&format!("{dir}/modules.alias"), "alias pci:v1* a\n");
     machine.put("/sys/devices/pci0/0000:00:01.0/modalias", "pci:v1d2\n");
+    machine.put(RECORD, "assay: phase network\n");
     machine
 }
 
@@ -146,4 +149,45 @@ fn whatever_call_fails_the_boot_ends_registered_or_with_a_typed_reason() {
     }
     // The boot needs its mounts, its configuration and its image, and little else.
     assert!(registered * 4 > count * 3, "{registered} of {count}");
+}
+
+/// An inventory that looks, before it answers, whether the record is still there.
+struct Watching<'a> {
+    kind: Kind,
+    machine: &'a Recorder,
+    refuse: bool,
+}
+
+impl Stages for Watching<'_> {
+    fn network(&self, config: &Config, clock: &dyn Clock) -> Result<Online, Failure> {
+        self.kind.network(config, clock)
+    }
+
+    fn time(&self, servers: &[String], built: Duration, clock: &dyn Clock) -> Result<Offset, Vec<String>> {
+        self.kind.time(servers, built, clock)
+    }
+
+    fn register(
+        &self,
+        options: &Options,
+        progress: &dyn crate::register::Progress,
+    ) -> Result<Registration, RegisterError> {
+        assert_eq!(self.machine.calls_of("remove"), [""; 0], "removed before the acknowledgement");
+        if self.refuse { Err(RegisterError::NoBootId) } else { self.kind.register(options, progress) }
+    }
+}
+
+#[test]
+fn the_end_of_the_previous_boot_is_told_and_its_record_removed_only_after_the_acknowledgement() {
+    for refuse in [false, true] {
+        let machine = Arc::new(machine());
+        let stages = Watching { kind: Kind::default(), machine: &machine, refuse };
+        let progress = Arc::new(Progress::begin(machine.clone()));
+        Boot::new(machine.clone(), &stages, &Manual::default(), progress).run();
+        let console = machine.text("/dev/console");
+        let line = "assay: previous boot ended in phase network (CUT_SHORT), 1 record of it\n";
+        assert!(console.contains(line), "{console}");
+        let removed = if refuse { vec![] } else { vec![format!("remove {RECORD}")] };
+        assert_eq!(machine.calls_of("remove"), removed);
+    }
 }

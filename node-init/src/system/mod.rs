@@ -67,6 +67,8 @@ pub trait System: Debug + Send + Sync {
     fn make_character_device(&self, path: &Path, major: u32, minor: u32) -> io::Result<()>;
     /// Reads a file whole, up to [`READ_BYTES_MAX`].
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Reads the last bytes of a file, at most `max` of them.
+    fn read_end(&self, path: &Path, max: usize) -> io::Result<Vec<u8>>;
     /// Writes to a file of the kernel's, a device or a setting, in one call; never makes one.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Makes a file anew.

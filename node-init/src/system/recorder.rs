@@ -37,7 +37,12 @@ impl Recorder {
 
     /// Puts a file.
     pub(crate) fn put(&self, path: &str, text: &str) {
-        self.state.lock().unwrap().files.insert(path.into(), text.into());
+        self.put_bytes(path, text.as_bytes());
+    }
+
+    /// Puts a file that is no text.
+    pub(crate) fn put_bytes(&self, path: &str, bytes: &[u8]) {
+        self.state.lock().unwrap().files.insert(path.into(), bytes.to_owned());
     }
 
     /// The text of a file; empty if there is none.
@@ -112,6 +117,12 @@ impl System for Recorder {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let state = self.call(format!("read {}", path.display()))?;
         state.files.get(path).cloned().ok_or_else(missing)
+    }
+
+    fn read_end(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+        let state = self.call(format!("read_end {}", path.display()))?;
+        let bytes = state.files.get(path).ok_or_else(missing)?;
+        Ok(bytes[bytes.len().saturating_sub(max)..].to_owned())
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {

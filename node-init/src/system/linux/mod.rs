@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -57,6 +57,15 @@ impl System for Linux {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         File::open(path)?.take(READ_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_end(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+        let (mut file, max) = (File::open(path)?, max as u64);
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(max)))?;
+        let mut bytes = Vec::new();
+        file.take(max).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
