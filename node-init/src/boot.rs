@@ -15,7 +15,8 @@ use crate::config::{self, Config, Mistakes, Setting, source};
 use crate::console::Console;
 use crate::evidence::Evidence;
 use crate::image::{Image, ImageError};
-use crate::modules::Loader;
+use crate::modules::late::Late;
+use crate::modules::{Loader, nvidia};
 use crate::mount;
 use crate::phase::{Code, Failure, Phase, chain};
 use crate::power::Power;
@@ -84,7 +85,7 @@ impl<'a> Boot<'a> {
         self.check_image()?;
         self.lift_clock();
         self.enter(Phase::Modules);
-        self.load_modules();
+        let _late = self.load_modules();
         let evidence = self.look_back();
         self.enter(Phase::Network);
         let online = self.stages.network(&self.config, self.clock)?;
@@ -173,6 +174,9 @@ impl<'a> Boot<'a> {
         self.progress.set_policy(config.on_failure);
         self.config = config;
         self.config.boot_mac = source::boot_mac(&self.command_line);
+        if let Some(level) = &self.config.log {
+            self.stages.log(level);
+        }
         if mistakes.is_empty() {
             Ok(())
         } else {
@@ -235,13 +239,26 @@ impl<'a> Boot<'a> {
         }
     }
 
-    fn load_modules(&self) {
-        let mut loader = Loader::new(&*self.system, &self.command_line);
+    /// Drivers for what is there, and for what comes within moments; later devices get theirs in the background for as
+    /// long as the answer is kept.
+    fn load_modules(&self) -> Option<Late> {
+        let events = self.system.listen_for_devices();
+        let mut loader = Loader::new(Arc::clone(&self.system), &self.command_line);
         loader.cold_plug();
         // It is no device's driver: memory of the firmware that outlives a reset. Where there is none, it is not loaded.
         loader.load_by_name("efi_pstore");
-        loader.remarks.iter().for_each(|remark| self.remark(remark));
+        let settled = events.and_then(|events| loader.settle(&*events, self.clock).map(|()| events));
+        let nodes = nvidia::complete(&mut loader, &*self.system);
+        loader.remarks.extend(nodes);
+        std::mem::take(&mut loader.remarks).iter().for_each(|remark| self.remark(remark));
         info!(count = loader.loaded.len(), "modules loaded");
+        match settled.and_then(|events| Late::spawn(loader, events)) {
+            Ok(late) => Some(late),
+            Err(error) => {
+                self.remark(&format!("devices that come later get no driver: {error}"));
+                None
+            }
+        }
     }
 
     /// How the boot before this one ended, from what it left; drivers of that memory are loaded by now.

@@ -10,6 +10,7 @@ pub mod system;
 pub mod phase;
 pub mod progress;
 pub mod console;
+pub mod log;
 pub mod power;
 pub mod config;
 pub mod mount;

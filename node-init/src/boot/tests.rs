@@ -10,6 +10,7 @@ use report::{Verdict, VerdictRecord};
 #[derive(Debug, Default)]
 struct Kind {
     dhcp: Vec<(String, String)>,
+    levels: std::cell::RefCell<Vec<String>>,
 }
 
 impl Stages for Kind {
@@ -19,6 +20,10 @@ impl Stages for Kind {
 
     fn time(&self, _: &[String], _: Duration, _: &dyn Clock) -> Result<Offset, Vec<String>> {
         Ok(Offset { behind: true, by: Duration::from_secs(7), round_trip: Duration::ZERO, stratum: 2 })
+    }
+
+    fn log(&self, level: &str) {
+        self.levels.borrow_mut().push(level.to_owned());
     }
 
     fn register(
@@ -50,8 +55,8 @@ fn machine() -> Recorder {
     machine.put(crate::image::FILE, r#"{"build_epoch":1767225600,"files":[{"path":"init","size":2}]}"#);
     machine.put("/init", "ok");
     let dir = "/usr/lib/modules/6.12.0";
-    machine.put(&format!("{dir}/modules.dep"), "kernel/a.ko.xz:\n");
-    machine.put(&format!("{dir}/modules.alias"), "alias pci:v1* a\n");
+    machine.put(&format!("{dir}/modules.dep"), "kernel/a.ko.xz:\nkernel/b.ko:\n");
+    machine.put(&format!("{dir}/modules.alias"), "alias pci:v1* a\nalias late:* b\n");
     machine.put("/sys/devices/pci0/0000:00:01.0/modalias", "pci:v1d2\n");
     machine.put(RECORD, "assay: phase network\n");
     machine
@@ -79,6 +84,7 @@ fn a_node_boots_from_mounts_to_registered() {
         "set_wall_clock 1767225600",
         "set_wall_clock 1767225607",
         "load_module /usr/lib/modules/6.12.0/kernel/a.ko.xz",
+        "load_module /usr/lib/modules/6.12.0/kernel/b.ko",
     ] {
         assert!(calls.iter().any(|one| one == call), "{call} is not in {calls:?}");
     }
@@ -122,9 +128,9 @@ fn a_failure_is_typed_and_its_policy_holds() {
 #[test]
 fn dhcp_may_name_the_inventory_and_not_the_ca() {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    let fine = Kind { dhcp: vec![pair("inventory", "https://other:1")] };
+    let fine = Kind { dhcp: vec![pair("inventory", "https://other:1")], ..Kind::default() };
     assert_eq!(boot(machine(), &fine).0, Power::Off);
-    let bad = Kind { dhcp: vec![pair("ca", "/tmp/ca.pem")] };
+    let bad = Kind { dhcp: vec![pair("ca", "/tmp/ca.pem")], ..Kind::default() };
     let (power, console, _) = boot(machine(), &bad);
     assert!(console.contains("assay: failed network CONFIG: DHCP may not set `ca`"), "{console}");
     assert_eq!(power, Power::Reboot);
@@ -167,6 +173,10 @@ impl Stages for Watching<'_> {
         self.kind.time(servers, built, clock)
     }
 
+    fn log(&self, level: &str) {
+        self.kind.log(level);
+    }
+
     fn register(
         &self,
         options: &Options,
@@ -190,4 +200,16 @@ fn the_end_of_the_previous_boot_is_told_and_its_record_removed_only_after_the_ac
         let removed = if refuse { vec![] } else { vec![format!("remove {RECORD}")] };
         assert_eq!(machine.calls_of("remove"), removed);
     }
+}
+
+#[test]
+fn the_level_of_the_log_is_what_the_site_sets_and_else_left_alone() {
+    let (kind, machine) = (Kind::default(), machine());
+    machine.put("/proc/cmdline", "assay.log=debug");
+    boot(machine, &kind);
+    assert!(kind.levels.borrow().iter().all(|level| level == "debug"));
+    assert!(!kind.levels.borrow().is_empty());
+    let kind = Kind::default();
+    boot(self::machine(), &kind);
+    assert!(kind.levels.borrow().is_empty());
 }

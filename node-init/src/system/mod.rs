@@ -8,10 +8,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub mod devices;
 pub mod links;
 pub mod linux;
 #[cfg(test)]
 pub(crate) mod recorder;
+
+use devices::DeviceEvents;
 
 pub use linux::Linux;
 
@@ -85,6 +88,8 @@ pub trait System: Debug + Send + Sync {
     fn open_console(&self, console: &Path) -> io::Result<()>;
     /// Loads a module, compressed or not, and waits until its init function is done.
     fn load_module(&self, file: &Path, parameters: &CStr) -> io::Result<()>;
+    /// Listens to what the kernel says about devices, from now on.
+    fn listen_for_devices(&self) -> io::Result<Box<dyn DeviceEvents>>;
     /// The kernel's release, for example `6.12.107-amd64`.
     fn release(&self) -> io::Result<String>;
     /// Time since 1970 by the machine's clock.

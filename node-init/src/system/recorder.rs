@@ -1,12 +1,13 @@
 //! A machine in memory, whose calls are recorded and can be made to fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::CStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::devices::{DeviceEvent, DeviceEvents};
 use super::{Entry, Mount, Stop, System};
 
 /// The machine.
@@ -88,6 +89,22 @@ impl Recorder {
             None if state.fail_at == Some(number) => Err(io::Error::from_raw_os_error(libc::EIO)),
             None => Ok(state),
         }
+    }
+}
+
+/// Events in their order; then the listener breaks.
+#[derive(Debug)]
+pub(crate) struct Script(Mutex<VecDeque<DeviceEvent>>);
+
+impl Script {
+    pub(crate) fn of(events: impl IntoIterator<Item = DeviceEvent>) -> Self {
+        Self(Mutex::new(events.into_iter().collect()))
+    }
+}
+
+impl DeviceEvents for Script {
+    fn next(&self, _: Duration) -> io::Result<DeviceEvent> {
+        self.0.lock().unwrap().pop_front().ok_or_else(missing)
     }
 }
 
@@ -182,6 +199,11 @@ impl System for Recorder {
     fn load_module(&self, file: &Path, parameters: &CStr) -> io::Result<()> {
         let parameters = parameters.to_str().unwrap();
         self.call(format!("load_module {} {parameters}", file.display()).trim_end().to_owned()).map(|_| ())
+    }
+
+    fn listen_for_devices(&self) -> io::Result<Box<dyn DeviceEvents>> {
+        drop(self.call("listen_for_devices".to_owned())?);
+        Ok(Box::new(Script::of([DeviceEvent::Added("late:v1".to_owned()), DeviceEvent::Quiet])))
     }
 
     fn release(&self) -> io::Result<String> {

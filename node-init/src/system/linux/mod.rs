@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use rustix::system::RebootCommand;
 use rustix::time::{ClockId, Timespec};
 
+use super::devices::DeviceEvents;
 use super::{Entry, Mount, READ_BYTES_MAX, Stop, System};
 
 pub mod links;
@@ -21,7 +22,7 @@ mod proc_net;
 mod uevents;
 pub mod wait;
 
-pub use uevents::Uevents;
+use uevents::Uevents;
 
 /// The module file is compressed (`include/uapi/linux/module.h`).
 const MODULE_INIT_COMPRESSED_FILE: i32 = 4;
@@ -113,6 +114,10 @@ impl System for Linux {
         let compressed = file.extension().is_some_and(|extension| extension != "ko");
         let flags = if compressed { MODULE_INIT_COMPRESSED_FILE } else { 0 };
         Ok(rustix::system::finit_module(File::open(file)?, parameters, flags)?)
+    }
+
+    fn listen_for_devices(&self) -> io::Result<Box<dyn DeviceEvents>> {
+        Ok(Box::new(Uevents::listen()?))
     }
 
     fn release(&self) -> io::Result<String> {
