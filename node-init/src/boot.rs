@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use crate::cgroup::Cell;
 use crate::clock::Clock;
 use crate::config::{self, Config, Mistakes, Setting, source};
 use crate::console::Console;
@@ -22,6 +23,7 @@ use crate::phase::{Code, Failure, Phase, chain};
 use crate::power::Power;
 use crate::progress::{PHASE_MAX, Progress};
 use crate::register::answer::Failure as RequestFailure;
+use crate::register::burn_in::BurnInError;
 use crate::register::{RegisterError, Registration};
 use crate::stages::{Online, Stages};
 use crate::system::System;
@@ -295,8 +297,15 @@ impl<'a> Boot<'a> {
             .config
             .register_options()
             .map_err(|mistakes| Failure::new(Phase::Config, Code::Config, mistakes))?;
+        let cell = match Cell::make(Arc::clone(&self.system)) {
+            Ok(cell) => Some(cell),
+            Err(error) => {
+                self.remark(&format!("the burn-in's memory is not bounded: {}", chain(&error)));
+                None
+            }
+        };
         self.stages
-            .register(&options, &*self.progress)
+            .register(&options, &*self.progress, cell.as_ref())
             .map_err(|error| Failure::new(Phase::Register, code_of(&error), error))
     }
 
@@ -336,6 +345,7 @@ fn code_of(error: &RegisterError) -> Code {
         RegisterError::Token(_) => Code::Token,
         RegisterError::Ca(_) => Code::Ca,
         RegisterError::State(_) | RegisterError::Key(_) => Code::State,
+        RegisterError::BurnIn(BurnInError::OutOfMemory { .. }) => Code::OutOfMemory,
         RegisterError::BurnIn(_) => Code::BurnIn,
         RegisterError::Refused { cause, .. } | RegisterError::GaveUp { cause, .. } => of_request(cause),
         RegisterError::Signals(_) | RegisterError::NoBootId => Code::State,

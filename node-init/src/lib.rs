@@ -18,6 +18,7 @@ pub mod image;
 pub mod evidence;
 pub mod modules;
 pub mod reap;
+pub mod cgroup;
 pub mod net;
 pub mod register;
 pub mod stages;

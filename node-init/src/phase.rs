@@ -89,6 +89,8 @@ pub enum Code {
     Refused,
     /// The burn-in left no report.
     BurnIn,
+    /// The burn-in needed more memory than the node has for it.
+    OutOfMemory,
     /// The node's own state (key, journal) cannot be kept.
     State,
     /// A phase took longer than it may.
@@ -98,7 +100,7 @@ pub enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 16] = [
         Self::Mount,
         Self::Config,
         Self::Image,
@@ -111,6 +113,7 @@ impl Code {
         Self::InventoryDown,
         Self::Refused,
         Self::BurnIn,
+        Self::OutOfMemory,
         Self::State,
         Self::Hang,
         Self::Panic,
@@ -136,6 +139,7 @@ impl Code {
             Self::InventoryDown => "INVENTORY_DOWN",
             Self::Refused => "REFUSED",
             Self::BurnIn => "BURN_IN",
+            Self::OutOfMemory => "OUT_OF_MEMORY",
             Self::State => "STATE",
             Self::Hang => "HANG",
             Self::Panic => "PANIC",

@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tracing::{info, warn};
 
+use crate::cgroup::Cell;
 use crate::clock::{Clock, Monotonic};
 use crate::config::Config;
 use crate::log;
@@ -38,7 +39,12 @@ pub trait Stages {
     /// Logs from now on what is at this level or above it.
     fn log(&self, level: &str);
     /// Registers it.
-    fn register(&self, options: &Options, progress: &dyn Progress) -> Result<Registration, RegisterError>;
+    fn register(
+        &self,
+        options: &Options,
+        progress: &dyn Progress,
+        cell: Option<&Cell>,
+    ) -> Result<Registration, RegisterError>;
 }
 
 /// The real ones.
@@ -92,8 +98,13 @@ impl Stages for Real {
         log::set(level);
     }
 
-    fn register(&self, options: &Options, progress: &dyn Progress) -> Result<Registration, RegisterError> {
-        register::run_as_init(options, progress)
+    fn register(
+        &self,
+        options: &Options,
+        progress: &dyn Progress,
+        cell: Option<&Cell>,
+    ) -> Result<Registration, RegisterError> {
+        register::run_as_init(options, progress, cell)
     }
 }
 

@@ -30,6 +30,7 @@ impl Stages for Kind {
         &self,
         options: &Options,
         _: &dyn crate::register::Progress,
+        _: Option<&Cell>,
     ) -> Result<Registration, RegisterError> {
         options.token.read()?;
         let ack = ReportAck {
@@ -58,6 +59,10 @@ fn machine() -> Recorder {
     machine.put(&format!("{dir}/modules.dep"), "kernel/a.ko.xz:\nkernel/b.ko:\n");
     machine.put(&format!("{dir}/modules.alias"), "alias pci:v1* a\nalias late:* b\n");
     machine.put("/sys/devices/pci0/0000:00:01.0/modalias", "pci:v1d2\n");
+    machine.put("/proc/meminfo", "MemTotal: 4194304 kB\n");
+    for file in ["cgroup.subtree_control", "burnin/memory.max"] {
+        machine.put(&format!("/sys/fs/cgroup/{file}"), "");
+    }
     machine.put(RECORD, "assay: phase network\n");
     machine
 }
@@ -81,6 +86,7 @@ fn a_node_boots_from_mounts_to_registered() {
     let calls = machine.calls();
     for call in [
         "set_hostname gpu-7",
+        "write /sys/fs/cgroup/burnin/memory.max",
         "set_wall_clock 1767225600",
         "set_wall_clock 1767225607",
         "load_module /usr/lib/modules/6.12.0/kernel/a.ko.xz",
@@ -181,9 +187,10 @@ impl Stages for Watching<'_> {
         &self,
         options: &Options,
         progress: &dyn crate::register::Progress,
+        cell: Option<&Cell>,
     ) -> Result<Registration, RegisterError> {
         assert_eq!(self.machine.calls_of("remove"), [""; 0], "removed before the acknowledgement");
-        if self.refuse { Err(RegisterError::NoBootId) } else { self.kind.register(options, progress) }
+        if self.refuse { Err(RegisterError::NoBootId) } else { self.kind.register(options, progress, cell) }
     }
 }
 
