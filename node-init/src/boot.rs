@@ -22,12 +22,14 @@ use crate::mount;
 use crate::phase::{Code, Failure, Phase, chain};
 use crate::power::Power;
 use crate::progress::{PHASE_MAX, Progress};
-use crate::register::answer::Failure as RequestFailure;
-use crate::register::burn_in::BurnInError;
-use crate::register::{RegisterError, Registration};
+use crate::register::Registration;
 use crate::stages::{Online, Stages};
 use crate::system::System;
 use crate::watchdog;
+
+mod code;
+
+use code::code_of;
 
 /// No image is used for longer.
 const IMAGE_AGE_MAX: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
@@ -327,31 +329,6 @@ impl<'a> Boot<'a> {
             self.clock.sleep(self.config.after);
         }
         power
-    }
-}
-
-/// The stable word for why a registration failed.
-fn code_of(error: &RegisterError) -> Code {
-    let of_request = |cause: &RequestFailure| match cause {
-        RequestFailure::Untrusted { .. } => Code::Ca,
-        RequestFailure::Transport { source: ureq::Error::HostNotFound } => Code::Dns,
-        RequestFailure::Transport { .. } => Code::InventoryDown,
-        RequestFailure::Problem(problem) if problem.retryable || problem.status >= 500 => Code::InventoryDown,
-        RequestFailure::NotUnderstood { .. }
-        | RequestFailure::Problem(_)
-        | RequestFailure::Unexplained { .. } => Code::Refused,
-    };
-    match error {
-        RegisterError::Token(_) => Code::Token,
-        RegisterError::Ca(_) => Code::Ca,
-        RegisterError::State(_) | RegisterError::Key(_) => Code::State,
-        RegisterError::BurnIn(BurnInError::OutOfMemory { .. }) => Code::OutOfMemory,
-        RegisterError::BurnIn(_) => Code::BurnIn,
-        RegisterError::Refused { cause, .. } | RegisterError::GaveUp { cause, .. } => of_request(cause),
-        RegisterError::Signals(_) | RegisterError::NoBootId => Code::State,
-        RegisterError::NodeId { .. } | RegisterError::Plan(_) | RegisterError::PlanDiffers { .. } => {
-            Code::Refused
-        }
     }
 }
 

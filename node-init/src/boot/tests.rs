@@ -1,7 +1,7 @@
 use super::*;
 use crate::clock::Manual;
 use crate::net::ntp::Offset;
-use crate::register::Options;
+use crate::register::{Options, RegisterError};
 use crate::system::recorder::Recorder;
 use report::wire::ReportAck;
 use report::{Verdict, VerdictRecord};
