@@ -5,13 +5,15 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders bench calibrate compare gpu clean-state
+.PHONY: help bringup test lint shaders bench calibrate compare gpu image pxe vm clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
 	@echo "make test      everything that CI runs; ends with counts"
 	@echo "make lint      format and clippy"
 	@echo "make shaders   compile the GLSL anew after a change (needs a C++ compiler)"
+	@echo "make pxe       build the boot image; boot empty virtual machines by PXE, BIOS and UEFI, to a node in the pool"
+	@echo "make vm        what can go wrong at boot, a virtual machine for each"
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
 	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
@@ -61,6 +63,21 @@ compare:
 gpu:
 	$(CARGO) build --release --locked -p burnin
 	@benches/gpu.sh target/release/burnin docs/results
+
+# The boot image of a node without a GPU, in $(STATE)/image. `node-init` is static: the init layer has no libraries.
+TARGET := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+image:
+	@images/packages.sh vm
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked -p node-init --target $(TARGET)
+	$(CARGO) build --release --locked -p burnin -p inventory -p images -p vm
+	target/release/images build --profile software --out $(STATE)/image \
+		--init target/$(TARGET)/release/node-init --burnin target/release/burnin
+
+pxe: image
+	target/release/vm pxe --image $(STATE)/image --consoles $(STATE)/vm
+
+vm: image
+	target/release/vm scenarios --image $(STATE)/image --consoles $(STATE)/vm
 
 clean-state:
 	rm -rf $(STATE)

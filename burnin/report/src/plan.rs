@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 use crate::{Bytes, CheckId, DeviceInfo, DeviceKind, Quantity, Subject};
 
 /// The plans that are built in, as name and text.
-const BUILT_IN: [(&str, &str); 2] = [
+const BUILT_IN: [(&str, &str); 3] = [
     ("quick", include_str!("../plans/quick.toml")),
     ("quick-software", include_str!("../plans/quick-software.toml")),
+    ("smoke-software", include_str!("../plans/smoke-software.toml")),
 ];
 
 /// Memory of a device that stands in for one of the kind that the plan is about: enough to show that the check works.
@@ -272,7 +273,10 @@ mod tests {
     #[test]
     fn an_unknown_plan_is_refused_with_the_names_there_are() {
         let message = Plan::built_in("quik").unwrap_err().to_string();
-        assert_eq!(message, "there is no plan `quik`: the plans are `quick`, `quick-software`");
+        assert_eq!(
+            message,
+            "there is no plan `quik`: the plans are `quick`, `quick-software`, `smoke-software`"
+        );
     }
 
     #[test]

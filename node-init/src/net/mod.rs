@@ -12,6 +12,9 @@ pub mod names;
 pub mod ntp;
 pub mod report;
 pub mod resolv;
+mod state;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -125,13 +128,16 @@ pub fn bring_up(system: &dyn Links, wish: &Wish, clock: &dyn Clock) -> Result<Ne
     }
 }
 
+/// How long the keeper bears that the links cannot be listed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Keeps leases alive, and takes up links that come late.
 #[derive(Debug)]
 pub struct Keeper(Engine);
 
 impl Keeper {
-    /// Runs until told to stop; run it in a thread of its own. `changed` is told all links whenever an address came or
-    /// went or a neighbour was heard.
+    /// Runs until told to stop; run it in a thread of its own. `changed` is told all links whenever a carrier or an
+    /// address came or went or a neighbour was heard. An error says that the links could not be listed for a minute.
     pub fn run(
         mut self,
         system: &dyn Links,
@@ -139,9 +145,18 @@ impl Keeper {
         stop: &AtomicBool,
         changed: &mut dyn FnMut(&[LinkReport]),
     ) -> Result<(), LinkError> {
+        let mut listed = clock.now();
         while !stop.load(Ordering::Relaxed) {
-            if self.0.turn(system, clock.now())? {
-                changed(&self.0.reports());
+            let now = clock.now();
+            match self.0.turn(system, now) {
+                Ok(new) => {
+                    listed = now;
+                    if new {
+                        changed(&self.0.reports());
+                    }
+                }
+                Err(error) if now - listed >= PATIENCE => return Err(error),
+                Err(_) => clock.sleep(LOOK),
             }
             self.0.wait(system, clock.now(), LOOK * 4);
         }

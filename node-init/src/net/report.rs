@@ -32,11 +32,11 @@ pub struct LinkReport {
     pub attempts: u32,
     /// What the switch says of itself; none where it said nothing or the card's firmware kept it.
     pub neighbour: Option<Neighbour>,
-    /// Why it has no address.
+    /// Why it cannot be used.
     pub reason: Option<Reason>,
 }
 
-/// Why a link has no address.
+/// Why a link cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// Nobody at the other end.
@@ -63,6 +63,9 @@ pub enum Reason {
         /// The server.
         server: std::net::Ipv4Addr,
     },
+    /// It has an IPv6 address alone, and no router is known.
+    #[error("it has an IPv6 address and no IPv6 router, and no DHCP server answered")]
+    NoRouter,
     /// Linux did not take it.
     #[error("it could not be set up: {doing}: {cause}")]
     Failed {
@@ -82,6 +85,7 @@ impl Reason {
             Self::Nak { .. } => "NAK",
             Self::Malformed(_) => "MALFORMED",
             Self::Silent { .. } => "SILENT",
+            Self::NoRouter => "NO_ROUTER",
             Self::Failed { .. } => "LINK",
         }
     }

@@ -88,24 +88,11 @@ pub struct Held {
     pub tentative: bool,
 }
 
-/// What a router told about IPv6 on a link (RFC 4861 §4.2), as Linux keeps it.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct RouterSays {
-    /// A router has spoken.
-    pub heard: bool,
-    /// Addresses come from DHCPv6 (flag M).
-    pub managed: bool,
-    /// Other configuration, such as DNS servers, comes from DHCPv6 (flag O).
-    pub other: bool,
-}
-
 /// What a port is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// UDP port 68: broadcasts are sent and heard before the link has an address.
     Dhcp4,
-    /// UDP port 546 on a link-local address.
-    Dhcp6,
     /// Ethernet frames of the Link Layer Discovery Protocol; sending fails.
     Lldp,
 }
@@ -157,8 +144,6 @@ pub trait Links: Send + Sync {
     fn add_route(&self, link: LinkIndex, route: &Route) -> Result<(), LinkError>;
     /// Addresses of one link.
     fn addresses(&self, link: LinkIndex) -> Result<Vec<Held>, LinkError>;
-    /// What a router told on a link.
-    fn router_says(&self, link: LinkIndex) -> Result<RouterSays, LinkError>;
     /// The IPv6 router that Linux sends to by default on a link.
     fn router(&self, link: LinkIndex) -> Result<Option<Ipv6Addr>, LinkError>;
     /// Opens a port.

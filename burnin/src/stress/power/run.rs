@@ -9,7 +9,7 @@ use super::parts::{Owned, Part};
 use super::sensor::{Drawn, Sensor};
 use crate::device::{DeviceError, Elapsed};
 use crate::mismatches::{merge, score};
-use crate::session::{DISPATCH_DEADLINE, Session, coverage, measurement, sample};
+use crate::session::{Session, coverage, measurement, sample};
 
 /// How long each part of a round should take alone: far longer than it takes to start, far shorter than a driver's patience.
 const ROUND: Duration = Duration::from_millis(10);
@@ -248,5 +248,6 @@ impl Mix {
 /// Runs all at once, each so many rounds.
 fn together(session: &mut Session<'_>, owned: &[Owned], repeat: u32) -> Result<Elapsed, DeviceError> {
     let dispatches: Vec<_> = owned.iter().map(|owned| owned.rounds(repeat)).collect();
-    session.device.dispatch_together(&dispatches, DISPATCH_DEADLINE)
+    let deadline = session.dispatch_deadline();
+    session.device.dispatch_together(&dispatches, deadline)
 }

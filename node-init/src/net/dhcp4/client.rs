@@ -95,6 +95,8 @@ pub struct Client {
     /// When to act, and how many packets went out in this phase.
     due: Duration,
     sent: u32,
+    /// The cable was out since the lease was granted: its server may be out of reach.
+    moved: bool,
     shunned: Option<Ipv4Addr>,
     /// An offer of the server that is shunned, for when nobody else offers.
     spare: Option<Lease>,
@@ -114,6 +116,7 @@ impl Client {
             phase: Phase::Selecting,
             due: now,
             sent: 0,
+            moved: false,
             shunned: None,
             spare: None,
             attempts: 0,
@@ -124,6 +127,14 @@ impl Client {
     /// When to call [`Client::tick`] next.
     pub fn due(&self) -> Duration {
         self.due
+    }
+
+    /// The cable was out: acts at once, and asks any server whether the lease still holds, as RFC 2131 §3.7 advises.
+    pub fn moved(&mut self, now: Duration) {
+        (self.due, self.sent, self.moved) = (now, 0, true);
+        if !matches!(self.phase, Phase::Bound { .. }) {
+            self.select(now);
+        }
     }
 
     /// The lease that holds now.
@@ -168,7 +179,7 @@ impl Client {
             return Step::Nothing;
         }
         match (&self.phase, message.kind) {
-            (Phase::Selecting, Kind::Offer) => match Lease::from_message(&message) {
+            (Phase::Selecting, Kind::Offer) if self.sent > 0 => match Lease::from_message(&message) {
                 Ok(offer) if self.shunned == Some(offer.server) => {
                     self.spare = Some(offer);
                     Step::Nothing
@@ -202,7 +213,7 @@ impl Client {
         if !chosen {
             return Step::Nothing;
         }
-        (self.sent, self.shunned, self.spare, self.trouble) = (0, None, None, None);
+        (self.sent, self.moved, self.shunned, self.spare, self.trouble) = (0, false, None, None, None);
         // A lease for ever needs no renewal; a day is as good as any time to look again.
         self.due = now + if lease.valid.is_some() { lease.renew } else { Duration::from_secs(86_400) };
         self.phase = Phase::Bound { lease: lease.clone(), since: now };
@@ -259,14 +270,18 @@ impl Client {
             return Step::Lost(lease);
         }
         let rebinds = since + lease.rebind;
-        let (to, until) = if now < rebinds { (lease.server, rebinds) } else { (Ipv4Addr::BROADCAST, ends) };
-        // Half of what is left, but not less than a minute, and in time for what comes next.
-        let wait = (until.saturating_sub(now) / 2).max(RENEWAL_WAIT);
-        self.due = (now + wait).min(until);
+        let (any, until) = if now < rebinds { (self.moved, rebinds) } else { (true, ends) };
+        let to = if any { Ipv4Addr::BROADCAST } else { lease.server };
         if self.sent == 0 {
             (self.xid, self.began) = (draw, now);
         }
-        self.sent = self.sent.saturating_add(1);
+        self.count(now, draw);
+        if !self.moved {
+            // Half of what is left, but not less than a minute.
+            self.due = now + (until.saturating_sub(now) / 2).max(RENEWAL_WAIT);
+        }
+        // In time for what comes next.
+        self.due = self.due.min(until);
         let std::net::IpAddr::V4(address) = lease.prefix.address else { return Step::Nothing };
         self.send(Kind::Request, to, now, |message| {
             (message.client, message.broadcast) = (address, false);

@@ -54,7 +54,9 @@ impl Lease {
             None => class_length(address),
         };
         let server = options.address(code::SERVER_ID)?.ok_or(Malformed::NoServer)?;
-        let granted = options.u32(code::LEASE_TIME)?.ok_or(Malformed::NoLeaseTime)?;
+        // A lease of no time at all would be asked for again without end.
+        let granted = options.u32(code::LEASE_TIME)?.filter(|seconds| *seconds > 0);
+        let granted = granted.ok_or(Malformed::NoLeaseTime)?;
         let valid = (granted != FOR_EVER).then(|| Duration::from_secs(granted.into()));
         let (renew, rebind) = timers(granted, options)?;
         Ok(Self {
@@ -101,7 +103,11 @@ fn class_length(address: Ipv4Addr) -> u8 {
 /// T1 and T2 (RFC 2131 §4.4.5): by default a half and seven eighths of the lease. A server's own count only in order.
 fn timers(granted: u32, options: &Options) -> Result<(Duration, Duration), Malformed> {
     let whole = Duration::from_secs(granted.into());
-    let asked = |code| Ok(options.u32(code)?.map(|seconds| Duration::from_secs(seconds.into())));
+    // Zero would be now, again and again.
+    let asked = |code| {
+        let seconds = options.u32(code)?.filter(|seconds| *seconds > 0);
+        Ok(seconds.map(|seconds| Duration::from_secs(seconds.into())))
+    };
     let rebind = asked(code::REBINDING_TIME)?.filter(|t2| *t2 < whole).unwrap_or(whole * 7 / 8);
     let renew = asked(code::RENEWAL_TIME)?.filter(|t1| *t1 < rebind).unwrap_or((whole / 2).min(rebind));
     Ok((renew, rebind))
@@ -261,13 +267,13 @@ mod tests {
         }
 
         #[test]
-        fn timers_are_in_order(granted in 0..u32::MAX, t1: u32, t2: u32) {
+        fn timers_are_in_order(granted in 1..u32::MAX, t1: u32, t2: u32) {
             let (t1, t2) = (t1.to_be_bytes(), t2.to_be_bytes());
             let granted_bytes = granted.to_be_bytes();
             let lease = Lease::from_message(&grant(&[
                 (code::LEASE_TIME, &granted_bytes), (code::RENEWAL_TIME, &t1), (code::REBINDING_TIME, &t2),
             ])).unwrap();
-            prop_assert!(lease.renew <= lease.rebind && lease.rebind <= lease.valid.unwrap());
+            prop_assert!(!lease.renew.is_zero() && lease.renew <= lease.rebind && lease.rebind <= lease.valid.unwrap());
         }
     }
 }

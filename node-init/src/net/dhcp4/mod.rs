@@ -49,7 +49,7 @@ pub enum Malformed {
     /// The server does not say who it is.
     #[error("option 54 (server) is missing")]
     NoServer,
-    /// The server does not say for how long.
-    #[error("option 51 (lease time) is missing")]
+    /// The server does not say for how long, or for no time.
+    #[error("option 51 (lease time) is missing or zero")]
     NoLeaseTime,
 }

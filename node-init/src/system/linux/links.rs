@@ -11,9 +11,7 @@ use netlink_packet_core::{
     NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::{AddressAttribute, AddressMessage, CacheInfo};
-use netlink_packet_route::link::{
-    AfSpecInet6, AfSpecUnspec, Inet6IfaceFlags, LinkAttribute, LinkFlags, LinkMessage,
-};
+use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use netlink_packet_route::route::{
     RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -22,9 +20,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Linux, packet, proc_net};
-use crate::system::links::{
-    Held, Link, LinkError, LinkIndex, LinkKind, Links, Port, Prefix, Purpose, Route, RouterSays,
-};
+use crate::system::links::{Held, Link, LinkError, LinkIndex, LinkKind, Links, Port, Prefix, Purpose, Route};
 
 const CLASS: &str = "/sys/class/net";
 /// `ARPHRD_ETHER` and `ARPHRD_LOOPBACK` in `if_arp.h`.
@@ -106,20 +102,6 @@ impl Links for Linux {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             Err(error) => Err(on(link, "reading `/proc/net/if_inet6`")(error)),
         }
-    }
-
-    fn router_says(&self, link: LinkIndex) -> Result<RouterSays, LinkError> {
-        let mut message = LinkMessage::default();
-        message.header.index = link;
-        let answer =
-            ask(RouteNetlinkMessage::GetLink(message), 0).map_err(on(link, "reading the router's flags"))?;
-        let Some(RouteNetlinkMessage::NewLink(answer)) = answer else { return Ok(RouterSays::default()) };
-        let flags = answer.attributes.iter().find_map(inet6_flags).unwrap_or(Inet6IfaceFlags::empty());
-        Ok(RouterSays {
-            heard: flags.contains(Inet6IfaceFlags::RaRcvd),
-            managed: flags.contains(Inet6IfaceFlags::RaManaged),
-            other: flags.contains(Inet6IfaceFlags::Otherconf),
-        })
     }
 
     fn router(&self, link: LinkIndex) -> Result<Option<Ipv6Addr>, LinkError> {
@@ -224,27 +206,13 @@ fn route_message(link: LinkIndex, route: &Route) -> RouteMessage {
     message
 }
 
-fn inet6_flags(attribute: &LinkAttribute) -> Option<Inet6IfaceFlags> {
-    let LinkAttribute::AfSpecUnspec(families) = attribute else { return None };
-    families.iter().find_map(|family| {
-        let AfSpecUnspec::Inet6(inet6) = family else { return None };
-        inet6.iter().find_map(|one| if let AfSpecInet6::Flags(flags) = one { Some(*flags) } else { None })
-    })
-}
-
-/// Makes one change and waits until Linux has made it.
+/// Makes one change. Linux answers while the call runs, so this does not wait for anybody else.
 fn change(message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
-    ask(message, flags | NLM_F_ACK).map(|_| ())
-}
-
-/// Asks Linux one thing; its first answer, or none where it only agrees. Linux answers while the call runs, so this does
-/// not wait for anybody else.
-fn ask(message: RouteNetlinkMessage, flags: u16) -> io::Result<Option<RouteNetlinkMessage>> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
     let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | flags;
+    header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
     let mut request = NetlinkMessage::new(header, NetlinkPayload::from(message));
     request.finalize();
     let mut bytes = vec![0; request.buffer_len()];
@@ -254,7 +222,6 @@ fn ask(message: RouteNetlinkMessage, flags: u16) -> io::Result<Option<RouteNetli
     let answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(&answer).map_err(io::Error::other)?;
     match answer.payload {
         NetlinkPayload::Error(error) if error.code.is_some() => Err(error.to_io()),
-        NetlinkPayload::InnerMessage(message) => Ok(Some(message)),
-        _ => Ok(None),
+        _ => Ok(()),
     }
 }

@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "AF_PACKET has no safe binding")]
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use socket2::{Domain, Protocol, SockAddr, SockAddrStorage, Socket, Type};
@@ -18,7 +18,6 @@ const ETHERTYPE_LLDP: u16 = 0x88cc;
 /// Nearest bridge, IEEE 802.1AB §7.1: the group that switches do not forward.
 const LLDP_GROUP: [u8; 6] = [0x01, 0x80, 0xc2, 0, 0, 0x0e];
 const DHCP4_CLIENT: u16 = 68;
-const DHCP6_CLIENT: u16 = 546;
 
 #[derive(Debug)]
 pub(super) struct Bound(Socket);
@@ -44,25 +43,20 @@ impl Port for Bound {
 
 pub(super) fn open(link: LinkIndex, name: &str, purpose: Purpose) -> io::Result<Bound> {
     let socket = match purpose {
-        Purpose::Dhcp4 => udp(Domain::IPV4, name, (Ipv4Addr::UNSPECIFIED, DHCP4_CLIENT).into())?,
-        Purpose::Dhcp6 => udp(Domain::IPV6, name, (Ipv6Addr::UNSPECIFIED, DHCP6_CLIENT).into())?,
+        Purpose::Dhcp4 => dhcp4(name)?,
         Purpose::Lldp => lldp(link)?,
     };
     socket.set_nonblocking(true)?;
     Ok(Bound(socket))
 }
 
-fn udp(domain: Domain, name: &str, at: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+fn dhcp4(name: &str) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
     // The device before the address: sockets on different links then share the port.
     socket.bind_device(Some(name.as_bytes()))?;
     socket.set_reuse_address(true)?;
-    if domain == Domain::IPV4 {
-        socket.set_broadcast(true)?;
-    } else {
-        socket.set_only_v6(true)?;
-    }
-    socket.bind(&at.into())?;
+    socket.set_broadcast(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, DHCP4_CLIENT)).into())?;
     Ok(socket)
 }
 

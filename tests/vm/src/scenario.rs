@@ -1,0 +1,252 @@
+//! What can go wrong, and what the node and the inventory must say of it.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::machine::Machine;
+use crate::process::Running;
+use crate::site::Site;
+use crate::{Arguments, say};
+
+/// From power on to the line that is waited for, under emulation, beside other work.
+const DEADLINE: Duration = Duration::from_secs(420);
+/// From that line to the end of the machine.
+const OFF: Duration = Duration::from_secs(60);
+
+/// One story.
+struct Scenario {
+    name: &'static str,
+    /// What is wrong.
+    what: &'static str,
+    tell: fn(&Arguments, &str) -> Result<()>,
+}
+
+const ALL: &[Scenario] = &[
+    Scenario {
+        name: "no-nic",
+        what: "no network card",
+        tell: |a, n| fails(a, n, "network NO_LINK", |_, _| Ok(())),
+    },
+    Scenario {
+        name: "no-dhcp",
+        what: "a network on which nobody answers DHCP",
+        tell: |a, n| {
+            fails(a, n, "network NO_DHCP", |machine, settings| {
+                settings.push(("net.timeout", "20".to_owned()));
+                machine.with(&["-netdev", "hubport,id=net,hubid=0", "-device", "virtio-net-pci,netdev=net"]);
+                Ok(())
+            })
+        },
+    },
+    Scenario {
+        name: "unknown-name",
+        what: "a name of the inventory that nobody knows",
+        tell: |a, n| {
+            fails(a, n, "register DNS", |machine, settings| {
+                machine.on_network(None);
+                set(settings, "inventory", "https://inventory.invalid:8443");
+                settings.push(("give_up_after", "10".to_owned()));
+                Ok(())
+            })
+        },
+    },
+    Scenario {
+        name: "bad-settings",
+        what: "two mistakes in the site's settings, both named",
+        tell: |a, n| {
+            fails(a, n, "config CONFIG", |_, settings| {
+                set(settings, "inventory", "ftp://inventory");
+                settings.push(("on_don", "reboot".to_owned()));
+                Ok(())
+            })
+        },
+    },
+    Scenario { name: "wrong-ca", what: "a certificate of another site", tell: wrong_ca },
+    Scenario { name: "truncated", what: "layers whose end is missing", tell: truncated },
+    Scenario {
+        name: "clock-1970",
+        what: "a clock at 1970",
+        tell: |a, n| registers(a, n, &["-rtc", "base=1970-01-01"]),
+    },
+    Scenario {
+        name: "clock-2099",
+        what: "a clock at 2099",
+        tell: |a, n| registers(a, n, &["-rtc", "base=2099-01-01"]),
+    },
+    Scenario {
+        name: "inventory-down",
+        what: "an inventory that comes later than the node",
+        tell: inventory_down,
+    },
+    Scenario { name: "two-nodes", what: "two machines at once", tell: two_nodes },
+    Scenario { name: "clone", what: "a second machine with the UUID of the first", tell: clone },
+];
+
+/// Tells the stories that are asked for, all unless some are named; true if every one held.
+pub(crate) fn run(arguments: &Arguments, only: &[String]) -> Result<bool> {
+    for name in only {
+        let names: Vec<_> = ALL.iter().map(|scenario| scenario.name).collect();
+        ensure!(
+            names.contains(&name.as_str()),
+            "there is no scenario `{name}`; there are {}",
+            names.join(", ")
+        );
+    }
+    let asked: Vec<_> = ALL
+        .iter()
+        .filter(|scenario| only.is_empty() || only.iter().any(|name| name == scenario.name))
+        .collect();
+    let mut held = 0;
+    for scenario in &asked {
+        match (scenario.tell)(arguments, scenario.name) {
+            Ok(()) => {
+                held += 1;
+                say(&format!("held    {:<16} {}", scenario.name, scenario.what))?;
+            }
+            Err(error) => say(&format!("FAILED  {:<16} {}: {error:#}", scenario.name, scenario.what))?,
+        }
+    }
+    say(&format!("{held} of {} scenarios held", asked.len()))?;
+    Ok(held == asked.len())
+}
+
+type Settings = Vec<(&'static str, String)>;
+
+fn set(settings: &mut Settings, key: &'static str, value: &str) {
+    settings.retain(|(known, _)| *known != key);
+    settings.push((key, value.to_owned()));
+}
+
+fn start(arguments: &Arguments, machine: &Machine, name: &str) -> Result<Running> {
+    machine.start(&arguments.consoles.join(format!("{name}.log")))
+}
+
+/// A machine that says why it failed, and powers itself off; the inventory has no node.
+fn fails(
+    arguments: &Arguments,
+    name: &str,
+    code: &str,
+    prepare: fn(&mut Machine, &mut Settings) -> Result<()>,
+) -> Result<()> {
+    let site = Site::start(arguments)?;
+    let mut machine = Machine::named(name);
+    let mut settings = site.settings()?;
+    prepare(&mut machine, &mut settings)?;
+    site.put(&mut machine, &settings, &site.ca(), |_| ())?;
+    let mut running = start(arguments, &machine, name)?;
+    running.line(&format!("assay: failed {code}: "), DEADLINE)?;
+    running.line("assay: power OFF", OFF)?;
+    running.off(OFF)?;
+    ensure!(site.nodes()?.is_empty(), "the inventory has a node");
+    Ok(())
+}
+
+/// A machine that registers in spite of something.
+fn registers(arguments: &Arguments, name: &str, more: &[&str]) -> Result<()> {
+    let site = Site::start(arguments)?;
+    let mut machine = Machine::named(name);
+    machine.on_network(None).with(more);
+    site.put(&mut machine, &site.settings()?, &site.ca(), |_| ())?;
+    let mut running = start(arguments, &machine, name)?;
+    is_available(&mut running, &site)
+}
+
+fn is_available(running: &mut Running, site: &Site) -> Result<()> {
+    let line = running.line("assay: registered ", DEADLINE)?;
+    running.off(OFF)?;
+    let node = site.only_node()?;
+    ensure!(
+        node.state == "available" && line.contains(&node.id),
+        "the node is {node:?}, its console says `{line}`"
+    );
+    Ok(())
+}
+
+/// The token must not leave the node: it still lets another one in.
+fn wrong_ca(arguments: &Arguments, name: &str) -> Result<()> {
+    let (site, other) = (Site::start(arguments)?, Site::start(arguments)?);
+    let settings = site.settings()?;
+    let mut machine = Machine::named(name);
+    machine.on_network(None);
+    let mut short = settings.clone();
+    short.push(("give_up_after", "10".to_owned()));
+    site.put(&mut machine, &short, &other.ca(), |_| ())?;
+    let mut running = start(arguments, &machine, name)?;
+    running.line("assay: failed register CA: ", DEADLINE)?;
+    running.off(OFF)?;
+    ensure!(site.nodes()?.is_empty(), "the inventory has a node");
+    let mut honest = Machine::named("honest");
+    honest.on_network(None);
+    site.put(&mut honest, &settings, &site.ca(), |_| ())?;
+    is_available(&mut start(arguments, &honest, "wrong-ca-honest")?, &site).context("the token was used up")
+}
+
+/// Linux goes on without what it could not unpack; the node must not.
+fn truncated(arguments: &Arguments, name: &str) -> Result<()> {
+    let site = Site::start(arguments)?;
+    let mut machine = Machine::named(name);
+    machine.on_network(None);
+    let settings = site.settings()?;
+    site.put(&mut machine, &settings, &site.ca(), |layers| layers.truncate(layers.len() / 2))?;
+    let mut running = start(arguments, &machine, name)?;
+    running.line("assay: failed ", DEADLINE)?;
+    ensure!(site.nodes()?.is_empty(), "the inventory has a node");
+    Ok(())
+}
+
+/// The inventory is away when the node asks for it.
+fn inventory_down(arguments: &Arguments, name: &str) -> Result<()> {
+    let mut site = Site::start(arguments)?;
+    let mut machine = Machine::named(name);
+    machine.on_network(None);
+    site.put(&mut machine, &site.settings()?, &site.ca(), |_| ())?;
+    site.stop_inventory();
+    let mut running = start(arguments, &machine, name)?;
+    running.line("assay: phase register", DEADLINE)?;
+    running.line("trying again", DEADLINE).context("the node did not say that it waits")?;
+    site.start_inventory()?;
+    is_available(&mut running, &site)
+}
+
+/// Both, of one site, in any order.
+fn two_nodes(arguments: &Arguments, name: &str) -> Result<()> {
+    let site = Site::start(arguments)?;
+    let mut running = Vec::new();
+    for number in ["1", "2"] {
+        let name = format!("{name}-{number}");
+        let mut machine = Machine::named(&name);
+        machine.on_network(None);
+        site.put(&mut machine, &site.settings()?, &site.ca(), |_| ())?;
+        running.push(start(arguments, &machine, &name)?);
+    }
+    for running in &mut running {
+        running.line("assay: registered ", DEADLINE * 2)?;
+        running.off(OFF)?;
+    }
+    let nodes = site.nodes()?;
+    let available = nodes.iter().filter(|node| node.state == "available").count();
+    ensure!(nodes.len() == 2 && available == 2, "the inventory has {nodes:?}");
+    Ok(())
+}
+
+/// The first owner of an identity keeps it.
+fn clone(arguments: &Arguments, name: &str) -> Result<()> {
+    let site = Site::start(arguments)?;
+    let mut first = Machine::named(name);
+    first.on_network(None);
+    site.put(&mut first, &site.settings()?, &site.ca(), |_| ())?;
+    is_available(&mut start(arguments, &first, "clone-first")?, &site)?;
+    let owner = site.only_node()?;
+    let mut second = Machine::named("impostor");
+    second.uuid.clone_from(&first.uuid);
+    second.on_network(None);
+    site.put(&mut second, &site.settings()?, &site.ca(), |_| ())?;
+    let mut running = start(arguments, &second, "clone-second")?;
+    running.line("assay: registered ", DEADLINE).context("the second machine")?;
+    running.off(OFF)?;
+    let nodes = site.nodes()?;
+    let quarantined = nodes.iter().filter(|node| node.state == "quarantined").count();
+    ensure!(nodes.len() == 2 && nodes.contains(&owner) && quarantined == 1, "the inventory has {nodes:?}");
+    Ok(())
+}
