@@ -10,20 +10,26 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
+use crate::cgroup::Cell;
 use crate::clock::Clock;
 use crate::config::{self, Config, Mistakes, Setting, source};
 use crate::console::Console;
+use crate::evidence::Evidence;
 use crate::image::{Image, ImageError};
-use crate::modules::Loader;
+use crate::modules::late::Late;
+use crate::modules::{Loader, nvidia};
 use crate::mount;
 use crate::phase::{Code, Failure, Phase, chain};
 use crate::power::Power;
 use crate::progress::{PHASE_MAX, Progress};
-use crate::register::answer::Failure as RequestFailure;
-use crate::register::{RegisterError, Registration};
+use crate::register::Registration;
 use crate::stages::{Online, Stages};
 use crate::system::System;
 use crate::watchdog;
+
+mod code;
+
+use code::code_of;
 
 /// No image is used for longer.
 const IMAGE_AGE_MAX: Duration = Duration::from_secs(20 * 365 * 24 * 3600);
@@ -83,7 +89,8 @@ impl<'a> Boot<'a> {
         self.check_image()?;
         self.lift_clock();
         self.enter(Phase::Modules);
-        self.load_modules();
+        let _late = self.load_modules();
+        let evidence = self.look_back();
         self.enter(Phase::Network);
         let online = self.stages.network(&self.config, self.clock)?;
         self.adopt(&online)?;
@@ -91,7 +98,9 @@ impl<'a> Boot<'a> {
         self.enter(Phase::Clock);
         self.set_clock(&online);
         self.enter(Phase::Register);
-        self.register()
+        let registration = self.register()?;
+        evidence.settle(&*self.system).iter().for_each(|remark| self.remark(remark));
+        Ok(registration)
     }
 
     fn enter(&self, phase: Phase) {
@@ -169,6 +178,9 @@ impl<'a> Boot<'a> {
         self.progress.set_policy(config.on_failure);
         self.config = config;
         self.config.boot_mac = source::boot_mac(&self.command_line);
+        if let Some(level) = &self.config.log {
+            self.stages.log(level);
+        }
         if mistakes.is_empty() {
             Ok(())
         } else {
@@ -231,14 +243,41 @@ impl<'a> Boot<'a> {
         }
     }
 
-    fn load_modules(&self) {
-        let mut loader = Loader::new(&*self.system, &self.command_line);
+    /// Drivers for what is there, and for what comes within moments; later devices get theirs in the background for as
+    /// long as the answer is kept.
+    fn load_modules(&self) -> Option<Late> {
+        let events = self.system.listen_for_devices();
+        let mut loader = Loader::new(Arc::clone(&self.system), &self.command_line);
         loader.cold_plug();
-        loader.remarks.iter().for_each(|remark| self.remark(remark));
+        // It is no device's driver: memory of the firmware that outlives a reset. Where there is none, it is not loaded.
+        loader.load_by_name("efi_pstore");
+        let settled = events.and_then(|events| loader.settle(&*events, self.clock).map(|()| events));
+        let nodes = nvidia::complete(&mut loader, &*self.system);
+        loader.remarks.extend(nodes);
+        std::mem::take(&mut loader.remarks).iter().for_each(|remark| self.remark(remark));
         info!(count = loader.loaded.len(), "modules loaded");
-        if watchdog::bit_before(&*self.system) == Some(true) {
-            self.console.say("the watchdog reset this machine before this boot");
+        match settled.and_then(|events| Late::spawn(loader, events)) {
+            Ok(late) => Some(late),
+            Err(error) => {
+                self.remark(&format!("devices that come later get no driver: {error}"));
+                None
+            }
         }
+    }
+
+    /// How the boot before this one ended, from what it left; drivers of that memory are loaded by now.
+    fn look_back(&self) -> Evidence {
+        let evidence = Evidence::collect(&*self.system);
+        evidence.remarks.iter().for_each(|remark| self.remark(remark));
+        for record in &evidence.records {
+            let (name, bytes) = (&record.name, record.bytes.len());
+            self.console.log(&format!("record {name}, {bytes} bytes, sha256 {}", record.digest()));
+        }
+        let watchdog_bit = watchdog::bit_before(&*self.system) == Some(true);
+        if let Some(finding) = evidence.finding(watchdog_bit) {
+            self.console.say(&finding);
+        }
+        evidence
     }
 
     /// Takes the network's settings in between the image's and the command line's.
@@ -260,8 +299,15 @@ impl<'a> Boot<'a> {
             .config
             .register_options()
             .map_err(|mistakes| Failure::new(Phase::Config, Code::Config, mistakes))?;
+        let cell = match Cell::make(Arc::clone(&self.system)) {
+            Ok(cell) => Some(cell),
+            Err(error) => {
+                self.remark(&format!("the burn-in's memory is not bounded: {}", chain(&error)));
+                None
+            }
+        };
         self.stages
-            .register(&options, &*self.progress)
+            .register(&options, &*self.progress, cell.as_ref())
             .map_err(|error| Failure::new(Phase::Register, code_of(&error), error))
     }
 
@@ -283,30 +329,6 @@ impl<'a> Boot<'a> {
             self.clock.sleep(self.config.after);
         }
         power
-    }
-}
-
-/// The stable word for why a registration failed.
-fn code_of(error: &RegisterError) -> Code {
-    let of_request = |cause: &RequestFailure| match cause {
-        RequestFailure::Untrusted { .. } => Code::Ca,
-        RequestFailure::Transport { source: ureq::Error::HostNotFound } => Code::Dns,
-        RequestFailure::Transport { .. } => Code::InventoryDown,
-        RequestFailure::Problem(problem) if problem.retryable || problem.status >= 500 => Code::InventoryDown,
-        RequestFailure::NotUnderstood { .. }
-        | RequestFailure::Problem(_)
-        | RequestFailure::Unexplained { .. } => Code::Refused,
-    };
-    match error {
-        RegisterError::Token(_) => Code::Token,
-        RegisterError::Ca(_) => Code::Ca,
-        RegisterError::State(_) | RegisterError::Key(_) => Code::State,
-        RegisterError::BurnIn(_) => Code::BurnIn,
-        RegisterError::Refused { cause, .. } | RegisterError::GaveUp { cause, .. } => of_request(cause),
-        RegisterError::Signals(_) | RegisterError::NoBootId => Code::State,
-        RegisterError::NodeId { .. } | RegisterError::Plan(_) | RegisterError::PlanDiffers { .. } => {
-            Code::Refused
-        }
     }
 }
 

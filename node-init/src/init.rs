@@ -45,7 +45,7 @@ fn speak_when_dying(system: Arc<dyn System>, progress: Arc<Progress>) {
 /// `modprobe [-OPTIONS] NAME...`, as the kernel calls it (`kernel/module/kmod.c`): 0 if the first name is loaded.
 pub fn modprobe(arguments: impl Iterator<Item = String>) -> ExitCode {
     let command_line = Linux.read(std::path::Path::new("/proc/cmdline")).unwrap_or_default();
-    let mut loader = Loader::new(&Linux, &String::from_utf8_lossy(&command_line));
+    let mut loader = Loader::new(Arc::new(Linux), &String::from_utf8_lossy(&command_line));
     // All options of the kernel's call (`-q`) ask to be quiet; `--` ends them.
     let name = arguments.into_iter().find(|argument| !argument.starts_with('-'));
     match name {

@@ -8,8 +8,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use discover::Root;
 use node_init::exit::Exit;
-use node_init::{init, register};
-use tracing_subscriber::EnvFilter;
+use node_init::{init, log, register};
 
 /// Brings a node up: discovers it, burns it in, registers it
 #[derive(Debug, Parser)]
@@ -35,8 +34,7 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_env("ASSAY_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    log::start();
     // Linux itself calls the program by these names. In a container `register` may be the first process too.
     let name = std::env::args_os().next().unwrap_or_default();
     if std::process::id() == 1 && Path::new(&name).ends_with("init") {

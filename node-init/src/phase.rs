@@ -25,6 +25,22 @@ pub enum Phase {
 }
 
 impl Phase {
+    const ALL: [Self; 8] = [
+        Self::Mount,
+        Self::Config,
+        Self::Image,
+        Self::Modules,
+        Self::Network,
+        Self::Clock,
+        Self::Register,
+        Self::Done,
+    ];
+
+    /// The phase of that word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.name() == name)
+    }
+
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {
@@ -73,6 +89,8 @@ pub enum Code {
     Refused,
     /// The burn-in left no report.
     BurnIn,
+    /// The burn-in needed more memory than the node has for it.
+    OutOfMemory,
     /// The node's own state (key, journal) cannot be kept.
     State,
     /// A phase took longer than it may.
@@ -82,6 +100,30 @@ pub enum Code {
 }
 
 impl Code {
+    const ALL: [Self; 16] = [
+        Self::Mount,
+        Self::Config,
+        Self::Image,
+        Self::NoLink,
+        Self::NoDhcp,
+        Self::Network,
+        Self::Dns,
+        Self::Ca,
+        Self::Token,
+        Self::InventoryDown,
+        Self::Refused,
+        Self::BurnIn,
+        Self::OutOfMemory,
+        Self::State,
+        Self::Hang,
+        Self::Panic,
+    ];
+
+    /// The code of that word.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|code| code.name() == name)
+    }
+
     /// Its word.
     pub fn name(self) -> &'static str {
         match self {
@@ -97,6 +139,7 @@ impl Code {
             Self::InventoryDown => "INVENTORY_DOWN",
             Self::Refused => "REFUSED",
             Self::BurnIn => "BURN_IN",
+            Self::OutOfMemory => "OUT_OF_MEMORY",
             Self::State => "STATE",
             Self::Hang => "HANG",
             Self::Panic => "PANIC",

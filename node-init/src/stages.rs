@@ -1,4 +1,4 @@
-//! The two stages of a boot that talk to others, as a seam beside [`System`](crate::system::System).
+//! The stages of a boot that talk to others, and the log, as a seam beside [`System`](crate::system::System).
 
 use std::error::Error;
 use std::io;
@@ -9,8 +9,10 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tracing::{info, warn};
 
+use crate::cgroup::Cell;
 use crate::clock::{Clock, Monotonic};
 use crate::config::Config;
+use crate::log;
 use crate::net::ntp::{self, Offset};
 use crate::net::{self, Keeper, LinkReport, NetError, Wish};
 use crate::phase::{Code, Failure, Phase, chain};
@@ -28,14 +30,21 @@ pub struct Online {
     pub ntp: Vec<IpAddr>,
 }
 
-/// Network and registration.
+/// Network, time, registration, log.
 pub trait Stages {
     /// Makes the node reachable.
     fn network(&self, config: &Config, clock: &dyn Clock) -> Result<Online, Failure>;
     /// Asks for the time; the first server that knows it wins. Where none does, the reasons.
     fn time(&self, servers: &[String], built: Duration, clock: &dyn Clock) -> Result<Offset, Vec<String>>;
+    /// Logs from now on what is at this level or above it.
+    fn log(&self, level: &str);
     /// Registers it.
-    fn register(&self, options: &Options, progress: &dyn Progress) -> Result<Registration, RegisterError>;
+    fn register(
+        &self,
+        options: &Options,
+        progress: &dyn Progress,
+        cell: Option<&Cell>,
+    ) -> Result<Registration, RegisterError>;
 }
 
 /// The real ones.
@@ -85,8 +94,17 @@ impl Stages for Real {
         Err(reasons)
     }
 
-    fn register(&self, options: &Options, progress: &dyn Progress) -> Result<Registration, RegisterError> {
-        register::run_as_init(options, progress)
+    fn log(&self, level: &str) {
+        log::set(level);
+    }
+
+    fn register(
+        &self,
+        options: &Options,
+        progress: &dyn Progress,
+        cell: Option<&Cell>,
+    ) -> Result<Registration, RegisterError> {
+        register::run_as_init(options, progress, cell)
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::clock::Manual;
 use crate::net::ntp::Offset;
-use crate::register::Options;
+use crate::register::{Options, RegisterError};
 use crate::system::recorder::Recorder;
 use report::wire::ReportAck;
 use report::{Verdict, VerdictRecord};
@@ -10,6 +10,7 @@ use report::{Verdict, VerdictRecord};
 #[derive(Debug, Default)]
 struct Kind {
     dhcp: Vec<(String, String)>,
+    levels: std::cell::RefCell<Vec<String>>,
 }
 
 impl Stages for Kind {
@@ -21,10 +22,15 @@ impl Stages for Kind {
         Ok(Offset { behind: true, by: Duration::from_secs(7), round_trip: Duration::ZERO, stratum: 2 })
     }
 
+    fn log(&self, level: &str) {
+        self.levels.borrow_mut().push(level.to_owned());
+    }
+
     fn register(
         &self,
         options: &Options,
         _: &dyn crate::register::Progress,
+        _: Option<&Cell>,
     ) -> Result<Registration, RegisterError> {
         options.token.read()?;
         let ack = ReportAck {
@@ -41,6 +47,8 @@ impl Stages for Kind {
 const SITE: &str =
     "inventory=https://inv:8443\ntoken=assay-k7-hunter2\non_done=poweroff\non_failure=reboot\n";
 
+const RECORD: &str = "/sys/fs/pstore/pmsg-ramoops-0";
+
 fn machine() -> Recorder {
     let machine = Recorder::machine();
     machine.put("/proc/cmdline", "quiet panic=-1\n");
@@ -48,9 +56,14 @@ fn machine() -> Recorder {
     machine.put(crate::image::FILE, r#"{"build_epoch":1767225600,"files":[{"path":"init","size":2}]}"#);
     machine.put("/init", "ok");
     let dir = "/usr/lib/modules/6.12.0";
-    machine.put(&format!("{dir}/modules.dep"), "kernel/a.ko.xz:\n");
-    machine.put(&format!("{dir}/modules.alias"), "alias pci:v1* a\n");
+    machine.put(&format!("{dir}/modules.dep"), "kernel/a.ko.xz:\nkernel/b.ko:\n");
+    machine.put(&format!("{dir}/modules.alias"), "alias pci:v1* a\nalias late:* b\n");
     machine.put("/sys/devices/pci0/0000:00:01.0/modalias", "pci:v1d2\n");
+    machine.put("/proc/meminfo", "MemTotal: 4194304 kB\n");
+    for file in ["cgroup.subtree_control", "burnin/memory.max"] {
+        machine.put(&format!("/sys/fs/cgroup/{file}"), "");
+    }
+    machine.put(RECORD, "assay: phase network\n");
     machine
 }
 
@@ -73,9 +86,11 @@ fn a_node_boots_from_mounts_to_registered() {
     let calls = machine.calls();
     for call in [
         "set_hostname gpu-7",
+        "write /sys/fs/cgroup/burnin/memory.max",
         "set_wall_clock 1767225600",
         "set_wall_clock 1767225607",
         "load_module /usr/lib/modules/6.12.0/kernel/a.ko.xz",
+        "load_module /usr/lib/modules/6.12.0/kernel/b.ko",
     ] {
         assert!(calls.iter().any(|one| one == call), "{call} is not in {calls:?}");
     }
@@ -119,9 +134,9 @@ fn a_failure_is_typed_and_its_policy_holds() {
 #[test]
 fn dhcp_may_name_the_inventory_and_not_the_ca() {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-    let fine = Kind { dhcp: vec![pair("inventory", "https://other:1")] };
+    let fine = Kind { dhcp: vec![pair("inventory", "https://other:1")], ..Kind::default() };
     assert_eq!(boot(machine(), &fine).0, Power::Off);
-    let bad = Kind { dhcp: vec![pair("ca", "/tmp/ca.pem")] };
+    let bad = Kind { dhcp: vec![pair("ca", "/tmp/ca.pem")], ..Kind::default() };
     let (power, console, _) = boot(machine(), &bad);
     assert!(console.contains("assay: failed network CONFIG: DHCP may not set `ca`"), "{console}");
     assert_eq!(power, Power::Reboot);
@@ -146,4 +161,62 @@ fn whatever_call_fails_the_boot_ends_registered_or_with_a_typed_reason() {
     }
     // The boot needs its mounts, its configuration and its image, and little else.
     assert!(registered * 4 > count * 3, "{registered} of {count}");
+}
+
+/// An inventory that looks, before it answers, whether the record is still there.
+struct Watching<'a> {
+    kind: Kind,
+    machine: &'a Recorder,
+    refuse: bool,
+}
+
+impl Stages for Watching<'_> {
+    fn network(&self, config: &Config, clock: &dyn Clock) -> Result<Online, Failure> {
+        self.kind.network(config, clock)
+    }
+
+    fn time(&self, servers: &[String], built: Duration, clock: &dyn Clock) -> Result<Offset, Vec<String>> {
+        self.kind.time(servers, built, clock)
+    }
+
+    fn log(&self, level: &str) {
+        self.kind.log(level);
+    }
+
+    fn register(
+        &self,
+        options: &Options,
+        progress: &dyn crate::register::Progress,
+        cell: Option<&Cell>,
+    ) -> Result<Registration, RegisterError> {
+        assert_eq!(self.machine.calls_of("remove"), [""; 0], "removed before the acknowledgement");
+        if self.refuse { Err(RegisterError::NoBootId) } else { self.kind.register(options, progress, cell) }
+    }
+}
+
+#[test]
+fn the_end_of_the_previous_boot_is_told_and_its_record_removed_only_after_the_acknowledgement() {
+    for refuse in [false, true] {
+        let machine = Arc::new(machine());
+        let stages = Watching { kind: Kind::default(), machine: &machine, refuse };
+        let progress = Arc::new(Progress::begin(machine.clone()));
+        Boot::new(machine.clone(), &stages, &Manual::default(), progress).run();
+        let console = machine.text("/dev/console");
+        let line = "assay: previous boot ended in phase network (CUT_SHORT), 1 record of it\n";
+        assert!(console.contains(line), "{console}");
+        let removed = if refuse { vec![] } else { vec![format!("remove {RECORD}")] };
+        assert_eq!(machine.calls_of("remove"), removed);
+    }
+}
+
+#[test]
+fn the_level_of_the_log_is_what_the_site_sets_and_else_left_alone() {
+    let (kind, machine) = (Kind::default(), machine());
+    machine.put("/proc/cmdline", "assay.log=debug");
+    boot(machine, &kind);
+    assert!(kind.levels.borrow().iter().all(|level| level == "debug"));
+    assert!(!kind.levels.borrow().is_empty());
+    let kind = Kind::default();
+    boot(self::machine(), &kind);
+    assert!(kind.levels.borrow().is_empty());
 }

@@ -54,8 +54,8 @@ pub struct Config {
     pub after: Duration,
     /// How long to try the inventory; for ever if absent.
     pub give_up_after: Option<u32>,
-    /// What to log.
-    pub log: String,
+    /// The level of the log, where one is set.
+    pub log: Option<String>,
 }
 
 impl Default for Config {
@@ -74,7 +74,7 @@ impl Default for Config {
             on_failure: Power::Hold,
             after: Duration::from_secs(10),
             give_up_after: None,
-            log: "info".to_owned(),
+            log: None,
         }
     }
 }
@@ -111,7 +111,7 @@ const KEYS: &[Key] = &[
     key("on_failure", |c, v| parsed(v).map(|v| c.on_failure = v)),
     key("after", |c, v| seconds(v).map(|v| c.after = Duration::from_secs(v.into()))),
     key("give_up_after", |c, v| seconds(v).map(|v| c.give_up_after = Some(v))),
-    key("log", |c, v| level(v).map(|v| c.log = v)),
+    key("log", |c, v| level(v).map(|v| c.log = Some(v))),
 ];
 
 fn parsed<T: FromStr>(value: &str) -> Result<T, String>
@@ -160,7 +160,7 @@ fn level(value: &str) -> Result<String, String> {
     if ["off", "error", "warn", "info", "debug", "trace"].contains(&value) {
         Ok(value.to_owned())
     } else {
-        Err("expected `error`, `warn`, `info`, `debug` or `trace`".to_owned())
+        Err("expected `off`, `error`, `warn`, `info`, `debug` or `trace`".to_owned())
     }
 }
 

@@ -7,10 +7,13 @@ use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::system::System;
 
 mod glob;
+pub mod late;
+pub mod nvidia;
 mod tables;
 
 pub use tables::{Tables, canonical};
@@ -22,8 +25,8 @@ const DEPTH_MAX: usize = 40;
 
 /// Loads modules, and remembers.
 #[derive(Debug)]
-pub struct Loader<'a> {
-    system: &'a dyn System,
+pub struct Loader {
+    system: Arc<dyn System>,
     tables: Tables,
     /// What was tried, with or without success.
     tried: BTreeSet<String>,
@@ -34,11 +37,11 @@ pub struct Loader<'a> {
     pub remarks: Vec<String>,
 }
 
-impl<'a> Loader<'a> {
+impl Loader {
     /// Reads the tables of the running kernel.
-    pub fn new(system: &'a dyn System, command_line: &str) -> Self {
+    pub fn new(system: Arc<dyn System>, command_line: &str) -> Self {
         let release = system.release().unwrap_or_default();
-        let tables = Tables::read(system, &release, command_line);
+        let tables = Tables::read(&*system, &release, command_line);
         let (tried, seen) = (BTreeSet::new(), BTreeSet::new());
         Self { system, tables, tried, seen, loaded: Vec::new(), remarks: Vec::new() }
     }
@@ -144,7 +147,7 @@ mod tests {
     use super::*;
     use crate::system::recorder::Recorder;
 
-    fn machine() -> Recorder {
+    fn machine() -> Arc<Recorder> {
         let machine = Recorder::machine();
         let dir = "/usr/lib/modules/6.12.0";
         machine.put(
@@ -154,13 +157,13 @@ mod tests {
         machine.put(&format!("{dir}/modules.alias"), "alias pci:v1* a\nalias virtio:d1v* c\nalias fs-c c\n");
         machine.put("/sys/devices/pci0/0000:00:01.0/modalias", "pci:v1d2\n");
         machine.put("/sys/devices/pci0/0000:00:01.0/virtio0/modalias", "virtio:d1v2\n");
-        machine
+        Arc::new(machine)
     }
 
     #[test]
     fn every_device_gets_its_driver_with_what_it_needs() {
         let machine = machine();
-        let mut loader = Loader::new(&machine, "a.speed=9");
+        let mut loader = Loader::new(machine.clone(), "a.speed=9");
         loader.cold_plug();
         assert_eq!(loader.loaded, ["b", "a", "c"]);
         let dir = "/usr/lib/modules/6.12.0/kernel";
@@ -181,7 +184,7 @@ mod tests {
         let machine = machine();
         machine.refuse("load_module /usr/lib/modules/6.12.0/kernel/b", libc::ENOEXEC);
         machine.refuse("load_module /usr/lib/modules/6.12.0/kernel/c", libc::ENODEV);
-        let mut loader = Loader::new(&machine, "");
+        let mut loader = Loader::new(machine.clone(), "");
         loader.cold_plug();
         assert_eq!(loader.loaded, ["a"]);
         assert!(matches!(&loader.remarks[..], [one] if one.starts_with("module `b` is not loaded")));
@@ -190,7 +193,7 @@ mod tests {
     #[test]
     fn the_kernel_asks_by_name_or_alias() {
         let machine = machine();
-        let mut loader = Loader::new(&machine, "modprobe.blacklist=a");
+        let mut loader = Loader::new(machine.clone(), "modprobe.blacklist=a");
         assert!(!loader.load_by_name("a"));
         assert!(!loader.load_by_name("net-pf-99"));
         machine.put("/usr/lib/modules/6.12.0/x", "");

@@ -16,7 +16,9 @@ use report::plan::Scope;
 use report::wire::REPORT_BYTES_MAX;
 use report::{Plan, Report};
 use rustix::process::{Pid, Signal, kill_process_group};
+use tracing::warn;
 
+use crate::cgroup::Cell;
 use crate::{durable, reap};
 
 /// Beside the plan's own deadlines: start, enumeration, and writing the report.
@@ -41,6 +43,8 @@ pub struct BurnIn<'a> {
     pub deadline: Duration,
     /// See [`GRACE`].
     pub grace: Duration,
+    /// Bounds its memory, where there is one.
+    pub cell: Option<&'a Cell>,
 }
 
 /// How the child ended.
@@ -78,6 +82,15 @@ pub enum BurnInError {
     /// The operator stopped it.
     #[error("the burn-in was interrupted: start it again")]
     Interrupted,
+    /// It was killed since it needed more memory than it may have, and left no report.
+    #[error("the burn-in needed more than {} MiB of memory: give the node more, or a smaller plan", limit >> 20)]
+    OutOfMemory {
+        /// What it may have, in bytes.
+        limit: u64,
+        /// Why there is no report.
+        #[source]
+        source: Box<BurnInError>,
+    },
     /// It left no report.
     #[error("`{}` cannot be read: see what burnin said above, run it by hand, then register again", path.display())]
     NoReport {
@@ -127,6 +140,12 @@ impl BurnIn<'_> {
             .stdout(Stdio::null())
             .process_group(0);
         let started = reap::keep(|| command.spawn());
+        // It starts processes of its own much later, when it has looked for devices.
+        if let (Ok(child), Some(cell)) = (&started, self.cell)
+            && let Err(error) = cell.take_in(child.id())
+        {
+            warn!(%error, "the burn-in's memory is not bounded");
+        }
         let started = started.and_then(Running::watch);
         let running =
             started.map_err(|source| BurnInError::Start { program: self.program.to_owned(), source })?;
@@ -141,6 +160,22 @@ impl BurnIn<'_> {
         };
         running.sweep();
         ended
+    }
+
+    /// Its report, or why there is none: a kill for want of memory is named as such.
+    pub fn report(&self) -> Result<Vec<u8>, BurnInError> {
+        let (report, kills) = (read_report(self.out), self.cell.map_or(0, Cell::kills));
+        match (report, self.cell) {
+            (Err(source), Some(cell)) if kills > 0 => {
+                Err(BurnInError::OutOfMemory { limit: cell.limit(), source: Box::new(source) })
+            }
+            (report, _) => {
+                if kills > 0 {
+                    warn!(kills, "processes of the burn-in were killed since they needed more memory");
+                }
+                report
+            }
+        }
     }
 
     /// Removes what an attempt that left no report may have written, so that what is found afterwards is of this run.
@@ -256,7 +291,7 @@ pub(super) mod tests {
 
     fn run(program: &Path, out: &Path, deadline: Duration) -> Result<Ended, BurnInError> {
         let grace = Duration::from_millis(300);
-        BurnIn { program, plan: "quick", out, deadline, grace }.run(&AtomicBool::new(false))
+        BurnIn { program, plan: "quick", out, deadline, grace, cell: None }.run(&AtomicBool::new(false))
     }
 
     const LONG: Duration = Duration::from_secs(60);
@@ -307,8 +342,14 @@ pub(super) mod tests {
         ));
         let out = dir.path().join("run");
         let grace = Duration::from_secs(20);
-        let burn_in =
-            BurnIn { program: &program, plan: "quick", out: &out, deadline: Duration::from_secs(2), grace };
+        let burn_in = BurnIn {
+            program: &program,
+            plan: "quick",
+            out: &out,
+            deadline: Duration::from_secs(2),
+            grace,
+            cell: None,
+        };
         assert_eq!(burn_in.run(&AtomicBool::new(false)).unwrap(), Ended::Killed);
         assert!(read_report(&out).is_ok());
     }
@@ -327,10 +368,30 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn it_is_taken_into_its_cell_and_a_kill_for_want_of_memory_is_named() {
+        let machine = crate::cgroup::tests::machine(2 << 20);
+        let cell = Cell::make(machine.clone()).unwrap();
+        let (dir, program) = burnin("echo $$ >\"$OUT/pid\"");
+        let out = dir.path().join("run");
+        let (plan, deadline, cell) = ("quick", LONG, Some(&cell));
+        let burn_in = BurnIn { program: &program, plan, out: &out, deadline, grace: GRACE, cell };
+        burn_in.run(&AtomicBool::new(false)).unwrap();
+        let pid = fs::read_to_string(out.join("pid")).unwrap();
+        assert_eq!(machine.text("/sys/fs/cgroup/burnin/cgroup.procs"), pid.trim());
+        assert!(matches!(burn_in.report(), Err(BurnInError::NoReport { .. })));
+        machine.put("/sys/fs/cgroup/burnin/memory.events", "oom_kill 1\n");
+        let error = burn_in.report().unwrap_err();
+        assert!(error.to_string().starts_with("the burn-in needed more than 1536 MiB of memory"), "{error}");
+        fs::write(out.join(REPORT), crate::register::tests::REPORT).unwrap();
+        assert!(burn_in.report().is_ok(), "a report counts all the same");
+    }
+
+    #[test]
     fn an_operator_can_stop_it_and_a_missing_program_is_named() {
         let (dir, program) = burnin("sleep 1000");
         let out = dir.path().join("run");
-        let burn_in = BurnIn { program: &program, plan: "quick", out: &out, deadline: LONG, grace: GRACE };
+        let burn_in =
+            BurnIn { program: &program, plan: "quick", out: &out, deadline: LONG, grace: GRACE, cell: None };
         assert!(matches!(burn_in.run(&AtomicBool::new(true)), Err(BurnInError::Interrupted)));
         let error = run(Path::new("/nonexistent/burnin"), &out, LONG).unwrap_err();
         assert_eq!(error.to_string(), "starting `/nonexistent/burnin`: check `--burnin`");

@@ -18,6 +18,7 @@ use report::wire::{EnrolRequest, EnrolResponse, Identity, ReportAck, enrolment_c
 use report::{NodeFacts, Plan};
 use tracing::{info, warn};
 
+use crate::cgroup::Cell;
 use crate::clock::Monotonic;
 use crate::phase::chain;
 
@@ -65,18 +66,23 @@ const REQUEST_MAX: Duration = Duration::from_secs(180);
 /// Registers this node, from nothing to the inventory's acknowledgement. An operator can end it by signals.
 pub fn run(options: &Options) -> Result<Registration, RegisterError> {
     let stop = Interrupt::watch().map_err(RegisterError::Signals)?;
-    run_with(options, &stop, &())
+    run_with(options, &stop, &(), None)
 }
 
-/// The same for PID 1, which handles signals by itself.
-pub fn run_as_init(options: &Options, progress: &dyn Progress) -> Result<Registration, RegisterError> {
-    run_with(options, &Interrupt::never(), progress)
+/// The same for PID 1, which handles signals by itself, and may bound the burn-in's memory.
+pub fn run_as_init(
+    options: &Options,
+    progress: &dyn Progress,
+    cell: Option<&Cell>,
+) -> Result<Registration, RegisterError> {
+    run_with(options, &Interrupt::never(), progress, cell)
 }
 
 fn run_with(
     options: &Options,
     stop: &Interrupt,
     progress: &dyn Progress,
+    cell: Option<&Cell>,
 ) -> Result<Registration, RegisterError> {
     let token = options.token.read()?;
     let inventory = HttpsInventory::new(options.inventory.clone(), &options.ca)?;
@@ -85,8 +91,17 @@ fn run_with(
     let facts = facts();
     let boot_id = &facts.linux.as_ref().ok_or(RegisterError::NoBootId)?.boot_id;
     let (clock, mut entropy) = (Monotonic::start(), Entropy);
-    let node =
-        Node { options, token: &token, state: &state, key: &key, facts: &facts, boot_id, stop, progress };
+    let node = Node {
+        options,
+        token: &token,
+        state: &state,
+        key: &key,
+        facts: &facts,
+        boot_id,
+        stop,
+        progress,
+        cell,
+    };
     let retry = Retry { clock: &clock, random: &mut entropy, patience: options.patience() };
     node.register(&inventory, retry)
 }
@@ -117,6 +132,7 @@ struct Node<'a> {
     boot_id: &'a str,
     stop: &'a Interrupt,
     progress: &'a dyn Progress,
+    cell: Option<&'a Cell>,
 }
 
 /// A report with its number.
@@ -229,6 +245,7 @@ impl Node<'_> {
             out: &out,
             deadline,
             grace: burn_in::GRACE,
+            cell: self.cell,
         };
         self.progress.expect_within(deadline + 4 * burn_in::GRACE + REQUEST_MAX);
         match self.stop.during(|stop| burn_in.run(stop))? {
@@ -236,7 +253,7 @@ impl Node<'_> {
             burn_in::Ended::Killed => warn!(deadline_s = deadline.as_secs(), "burnin hung and was ended"),
             burn_in::Ended::Unkillable => warn!("burnin hangs in the kernel: power-cycle the node"),
         }
-        let bytes = burn_in::read_report(&out)?;
+        let bytes = burn_in.report()?;
         self.progress.reached("burned-in");
         journal.written(sequence, &bytes);
         self.state.save(journal)?;

@@ -121,6 +121,7 @@ impl Machine {
             boot_id: BOOT,
             stop: &stop,
             progress: &(),
+            cell: None,
         };
         let (clock, mut random) = (Manual::default(), Half);
         node.register(

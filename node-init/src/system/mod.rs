@@ -8,10 +8,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub mod devices;
 pub mod links;
 pub mod linux;
 #[cfg(test)]
 pub(crate) mod recorder;
+
+use devices::DeviceEvents;
 
 pub use linux::Linux;
 
@@ -67,6 +70,8 @@ pub trait System: Debug + Send + Sync {
     fn make_character_device(&self, path: &Path, major: u32, minor: u32) -> io::Result<()>;
     /// Reads a file whole, up to [`READ_BYTES_MAX`].
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Reads the last bytes of a file, at most `max` of them.
+    fn read_end(&self, path: &Path, max: usize) -> io::Result<Vec<u8>>;
     /// Writes to a file of the kernel's, a device or a setting, in one call; never makes one.
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Makes a file anew.
@@ -83,6 +88,8 @@ pub trait System: Debug + Send + Sync {
     fn open_console(&self, console: &Path) -> io::Result<()>;
     /// Loads a module, compressed or not, and waits until its init function is done.
     fn load_module(&self, file: &Path, parameters: &CStr) -> io::Result<()>;
+    /// Listens to what the kernel says about devices, from now on.
+    fn listen_for_devices(&self) -> io::Result<Box<dyn DeviceEvents>>;
     /// The kernel's release, for example `6.12.107-amd64`.
     fn release(&self) -> io::Result<String>;
     /// Time since 1970 by the machine's clock.

@@ -1,12 +1,13 @@
 //! A machine in memory, whose calls are recorded and can be made to fail.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::CStr;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::devices::{DeviceEvent, DeviceEvents};
 use super::{Entry, Mount, Stop, System};
 
 /// The machine.
@@ -37,7 +38,12 @@ impl Recorder {
 
     /// Puts a file.
     pub(crate) fn put(&self, path: &str, text: &str) {
-        self.state.lock().unwrap().files.insert(path.into(), text.into());
+        self.put_bytes(path, text.as_bytes());
+    }
+
+    /// Puts a file that is no text.
+    pub(crate) fn put_bytes(&self, path: &str, bytes: &[u8]) {
+        self.state.lock().unwrap().files.insert(path.into(), bytes.to_owned());
     }
 
     /// The text of a file; empty if there is none.
@@ -86,6 +92,22 @@ impl Recorder {
     }
 }
 
+/// Events in their order; then the listener breaks.
+#[derive(Debug)]
+pub(crate) struct Script(Mutex<VecDeque<DeviceEvent>>);
+
+impl Script {
+    pub(crate) fn of(events: impl IntoIterator<Item = DeviceEvent>) -> Self {
+        Self(Mutex::new(events.into_iter().collect()))
+    }
+}
+
+impl DeviceEvents for Script {
+    fn next(&self, _: Duration) -> io::Result<DeviceEvent> {
+        self.0.lock().unwrap().pop_front().ok_or_else(missing)
+    }
+}
+
 fn missing() -> io::Error {
     io::Error::from_raw_os_error(libc::ENOENT)
 }
@@ -112,6 +134,12 @@ impl System for Recorder {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let state = self.call(format!("read {}", path.display()))?;
         state.files.get(path).cloned().ok_or_else(missing)
+    }
+
+    fn read_end(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+        let state = self.call(format!("read_end {}", path.display()))?;
+        let bytes = state.files.get(path).ok_or_else(missing)?;
+        Ok(bytes[bytes.len().saturating_sub(max)..].to_owned())
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -171,6 +199,11 @@ impl System for Recorder {
     fn load_module(&self, file: &Path, parameters: &CStr) -> io::Result<()> {
         let parameters = parameters.to_str().unwrap();
         self.call(format!("load_module {} {parameters}", file.display()).trim_end().to_owned()).map(|_| ())
+    }
+
+    fn listen_for_devices(&self) -> io::Result<Box<dyn DeviceEvents>> {
+        drop(self.call("listen_for_devices".to_owned())?);
+        Ok(Box::new(Script::of([DeviceEvent::Added("late:v1".to_owned()), DeviceEvent::Quiet])))
     }
 
     fn release(&self) -> io::Result<String> {

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +13,7 @@ use rustix::process::Signal;
 use rustix::system::RebootCommand;
 use rustix::time::{ClockId, Timespec};
 
+use super::devices::DeviceEvents;
 use super::{Entry, Mount, READ_BYTES_MAX, Stop, System};
 
 pub mod links;
@@ -21,7 +22,7 @@ mod proc_net;
 mod uevents;
 pub mod wait;
 
-pub use uevents::Uevents;
+use uevents::Uevents;
 
 /// The module file is compressed (`include/uapi/linux/module.h`).
 const MODULE_INIT_COMPRESSED_FILE: i32 = 4;
@@ -57,6 +58,15 @@ impl System for Linux {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         File::open(path)?.take(READ_BYTES_MAX).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn read_end(&self, path: &Path, max: usize) -> io::Result<Vec<u8>> {
+        let (mut file, max) = (File::open(path)?, max as u64);
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(size.saturating_sub(max)))?;
+        let mut bytes = Vec::new();
+        file.take(max).read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -104,6 +114,10 @@ impl System for Linux {
         let compressed = file.extension().is_some_and(|extension| extension != "ko");
         let flags = if compressed { MODULE_INIT_COMPRESSED_FILE } else { 0 };
         Ok(rustix::system::finit_module(File::open(file)?, parameters, flags)?)
+    }
+
+    fn listen_for_devices(&self) -> io::Result<Box<dyn DeviceEvents>> {
+        Ok(Box::new(Uevents::listen()?))
     }
 
     fn release(&self) -> io::Result<String> {
