@@ -99,6 +99,27 @@ impl Manifest {
     }
 }
 
+/// What differs between an image and its manifest, one sentence each.
+pub(crate) fn verify(dir: &Path) -> anyhow::Result<Vec<String>> {
+    let mut differences = Vec::new();
+    for said in Manifest::read(dir)?.files {
+        let name = &said.name;
+        match read(&dir.join(name)) {
+            Err(error) => differences.push(format!("{error:#}")),
+            Ok(bytes) => {
+                let (size, found) = (bytes.len() as u64, manifest::digest(&bytes));
+                if (size, &found) != (said.size_bytes, &said.sha256) {
+                    differences.push(format!(
+                        "`{name}` has {size} bytes with digest {found}, the manifest says {} with {}",
+                        said.size_bytes, said.sha256
+                    ));
+                }
+            }
+        }
+    }
+    Ok(differences)
+}
+
 /// Builds it.
 pub(crate) fn build(request: &Request) -> anyhow::Result<Manifest> {
     let profile = Profile::load(request.profile)?;
@@ -303,4 +324,71 @@ fn utc(epoch: u64) -> anyhow::Result<String> {
         second / 60 % 60,
         second % 60
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flipped_byte_in_any_file_and_a_missing_file_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = ["boot.ipxe", "init.cpio.zst", "node.efi", "vmlinuz"];
+        let entry = |name: &str| Artefact {
+            name: name.to_owned(),
+            size_bytes: name.len() as u64,
+            sha256: manifest::digest(name.as_bytes()),
+        };
+        let said = Manifest {
+            schema: SCHEMA.into(),
+            profile: "software".into(),
+            kernel_release: "6.12".into(),
+            build_epoch: 0,
+            files: names.map(entry).into(),
+        };
+        names.iter().for_each(|name| std::fs::write(dir.path().join(name), name).unwrap());
+        std::fs::write(dir.path().join(manifest::FILE_NAME), serde_json::to_vec(&said).unwrap()).unwrap();
+        assert_eq!(verify(dir.path()).unwrap(), Vec::<String>::new());
+        for name in names {
+            let mut bytes = name.as_bytes().to_vec();
+            bytes[2] ^= 1;
+            std::fs::write(dir.path().join(name), bytes).unwrap();
+            let found = verify(dir.path()).unwrap();
+            assert!(found.len() == 1 && found[0].starts_with(&format!("`{name}` has ")), "{found:?}");
+            std::fs::write(dir.path().join(name), name).unwrap();
+        }
+        std::fs::remove_file(dir.path().join("vmlinuz")).unwrap();
+        let found = verify(dir.path()).unwrap();
+        assert!(found.len() == 1 && found[0].contains("vmlinuz"), "{found:?}");
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        for (epoch, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_709_164_800, "2024-02-29T00:00:00Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(utc(epoch).unwrap(), text);
+        }
+        assert!(utc(253_402_300_800).is_err());
+    }
+
+    #[test]
+    fn a_size_beyond_the_budget_fails_and_names_what() {
+        let mut profile = Profile::load(Name::Software).unwrap();
+        let layers = [("init", vec![0; 10]), ("gpu", vec![0; 100])];
+        profile.budget.init_bytes_max = 15;
+        profile.budget.all_bytes_max = 115;
+        budget(&profile, &[0; 5], &layers).unwrap();
+        let error = budget(&profile, &[0; 6], &layers).unwrap_err().to_string();
+        assert!(error.starts_with("kernel and init layer have 16 bytes, the budget is 15"), "{error}");
+        profile.budget.init_bytes_max = 16;
+        let error = budget(&profile, &[0; 6], &layers).unwrap_err().to_string();
+        assert!(error.starts_with("kernel and all layers have 116 bytes, the budget is 115"), "{error}");
+    }
 }

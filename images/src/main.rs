@@ -62,9 +62,9 @@ enum Verb {
     },
     /// Serves an image to machines that boot from the network by iPXE, each with a token of its own.
     Serve(serve::Options),
-    /// Compares a layer with its manifest.
+    /// Compares an image or a layer with its manifest.
     Verify {
-        /// Folder of the layer and its manifest.
+        /// Folder of the image or layer and its manifest.
         dir: PathBuf,
     },
 }
@@ -113,8 +113,8 @@ fn run(verb: Verb) -> anyhow::Result<bool> {
             Ok(true)
         }
         Verb::Verify { dir } => {
-            let differences =
-                layer::verify(&dir).with_context(|| format!("verifying `{}`", dir.display()))?;
+            let verify = if manifest::schema(&dir)? == image::SCHEMA { image::verify } else { layer::verify };
+            let differences = verify(&dir).with_context(|| format!("verifying `{}`", dir.display()))?;
             for difference in &differences {
                 writeln!(out, "{difference}")?;
             }

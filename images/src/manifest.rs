@@ -1,5 +1,8 @@
 //! What is in a layer, file by file.
 
+use std::path::Path;
+
+use anyhow::Context as _;
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -39,6 +42,19 @@ pub(crate) struct Entry {
     pub(crate) size_bytes: u64,
     /// SHA-256 of its content, in hexadecimal.
     pub(crate) sha256: String,
+}
+
+/// The schema of the manifest in a folder, whichever it is.
+pub(crate) fn schema(dir: &Path) -> anyhow::Result<String> {
+    #[derive(Deserialize)]
+    struct Head {
+        schema: String,
+    }
+    let path = dir.join(FILE_NAME);
+    let bytes = std::fs::read(&path).with_context(|| format!("reading `{}`", path.display()))?;
+    let head: Head =
+        serde_json::from_slice(&bytes).with_context(|| format!("reading `{}`", path.display()))?;
+    Ok(head.schema)
 }
 
 /// SHA-256 in hexadecimal.

@@ -65,3 +65,55 @@ fn half(bytes: &[u8], at: usize) -> anyhow::Result<u16> {
     let part = bytes.get(at..at + 2).context("the boot stub ends too early")?;
     Ok(u16::from_le_bytes(part.try_into()?))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The smallest head of a program with one section: 8 bytes of it at address 0x1000.
+    fn stub() -> Vec<u8> {
+        let mut stub = vec![0; 0x400];
+        let mut put = |at: usize, bytes: &[u8]| stub[at..at + bytes.len()].copy_from_slice(bytes);
+        put(0x3c, &[0x40]);
+        put(0x40, b"PE\0\0\x64\x86\x01");
+        put(0x54, &[0xf0]);
+        put(0x58, &[0x0b, 0x02]);
+        put(0x58 + 32, &0x1000_u32.to_le_bytes());
+        put(0x58 + 36, &0x200_u32.to_le_bytes());
+        put(0x58 + 60, &0x200_u32.to_le_bytes());
+        put(0x148, b".text");
+        put(0x150, &8_u32.to_le_bytes());
+        put(0x154, &0x1000_u32.to_le_bytes());
+        put(0x158, &0x200_u32.to_le_bytes());
+        put(0x15c, &0x200_u32.to_le_bytes());
+        stub
+    }
+
+    #[test]
+    fn the_sections_hold_what_was_given_and_do_not_overlap() {
+        let big = vec![7; 0x1801];
+        let given: [(&str, &[u8]); 2] = [(".cmdline", b"quiet"), (".linux", &big)];
+        let image = assemble(&stub(), &given).unwrap();
+        assert_eq!(half(&image, 0x46).unwrap(), 3);
+        let mut address = 0x1008;
+        for (number, (name, content)) in given.iter().enumerate() {
+            let at = 0x148 + (number + 1) * SECTION_BYTES;
+            assert!(image[at..at + 8].starts_with(name.as_bytes()));
+            let [size, start, raw, offset] = [8, 12, 16, 20].map(|place| word(&image, at + place).unwrap());
+            assert_eq!(&image[offset as usize..(offset + size) as usize], *content);
+            assert!(start >= address && start % 0x1000 == 0 && offset % 0x200 == 0 && raw % 0x200 == 0);
+            assert!((offset + raw) as usize <= image.len());
+            address = start + size;
+        }
+        assert!(word(&image, 0x58 + 56).unwrap() >= address);
+    }
+
+    #[test]
+    fn a_stub_without_room_or_cut_short_is_refused() {
+        let many = [(".a", b"x".as_slice()); 4];
+        assert!(assemble(&stub(), &many).unwrap_err().to_string().contains("no room for 4 sections"));
+        for length in [0, 0x3f, 0x50, 0x90, 0x150] {
+            assert!(assemble(&stub()[..length], &many[..1]).is_err(), "{length}");
+        }
+    }
+}
