@@ -99,7 +99,10 @@ impl<'a> Boot<'a> {
         self.set_clock(&online);
         self.enter(Phase::Register);
         let registration = self.register()?;
-        evidence.settle(&*self.system).iter().for_each(|remark| self.remark(remark));
+        // The copy lies in memory: where that ends with this boot, the platform's stays.
+        if self.config.on_done == Power::Hold {
+            evidence.settle(&*self.system).iter().for_each(|remark| self.remark(remark));
+        }
         Ok(registration)
     }
 
