@@ -196,15 +196,18 @@ impl Stages for Watching<'_> {
 
 #[test]
 fn the_end_of_the_previous_boot_is_told_and_its_record_removed_only_after_the_acknowledgement() {
-    for refuse in [false, true] {
+    // Where the machine powers off its copy would be gone too: the record stays.
+    for (refuse, on_done) in [(false, "hold"), (true, "hold"), (false, "poweroff")] {
         let machine = Arc::new(machine());
+        machine.put("/proc/cmdline", &format!("assay.on_done={on_done}"));
         let stages = Watching { kind: Kind::default(), machine: &machine, refuse };
         let progress = Arc::new(Progress::begin(machine.clone()));
         Boot::new(machine.clone(), &stages, &Manual::default(), progress).run();
         let console = machine.text("/dev/console");
         let line = "assay: previous boot ended in phase network (CUT_SHORT), 1 record of it\n";
         assert!(console.contains(line), "{console}");
-        let removed = if refuse { vec![] } else { vec![format!("remove {RECORD}")] };
+        let kept = refuse || on_done == "poweroff";
+        let removed = if kept { vec![] } else { vec![format!("remove {RECORD}")] };
         assert_eq!(machine.calls_of("remove"), removed);
     }
 }
