@@ -71,10 +71,7 @@ fn a_memory_check_covers_what_it_took() {
 
 #[test]
 fn latency_and_bandwidth_have_a_row_for_every_footprint_and_find_every_planted_fault() {
-    let names = [
-        "4-kib", "8-kib", "16-kib", "32-kib", "64-kib", "128-kib", "256-kib", "512-kib", "1-mib", "2-mib",
-        "4-mib", "8-mib",
-    ];
+    let names = ["4-kib", "16-kib", "64-kib", "256-kib", "1-mib", "4-mib"];
     for backend in [Backend::Vulkan, Backend::Cpu] {
         let latency = run(backend, "latency-memory");
         let named: Vec<_> = latency.latencies.iter().map(|l| l.metric.as_str()).collect();

@@ -9,15 +9,18 @@ use crate::session::{Session, TRANSFER_DEADLINE};
 pub(super) const LEAST: u64 = 4 << 10;
 /// The largest: on a processor's device twice and on a GPU four times the largest cache of today (32 MiB, 256 MiB).
 const MOST: [u64; 2] = [64 << 20, 1 << 30];
+/// The powers of two between one footprint and the next, likewise: where a processor's caches end is of no interest, that the check works is.
+const STEP: [usize; 2] = [2, 1];
 /// Words that are uploaded at once.
 const PIECE: usize = 1 << 20;
 
-/// Powers of two from 4 KiB to what the plan, the device and a binding of it allow.
+/// Powers of two, on a processor's device of four, from 4 KiB to what the plan, the device and a binding of it allow.
 pub(super) fn footprints(session: &Session<'_>) -> Vec<u32> {
     let info = session.device.info();
-    let most = MOST[usize::from(info.kind != DeviceKind::Cpu)];
+    let kind = usize::from(info.kind != DeviceKind::Cpu);
+    let most = MOST[kind];
     let most = most.min(session.memory_target().0).min(info.binding_bytes_max.0).max(LEAST);
-    (LEAST.ilog2()..=most.ilog2()).map(|bits| 1 << bits).collect()
+    (LEAST.ilog2()..=most.ilog2()).step_by(STEP[kind]).map(|bits| 1 << bits).collect()
 }
 
 /// Memory of so many bytes; `words` gives those of a range of word numbers.

@@ -6,7 +6,11 @@ const NODE_WORDS: u32 = 16u;
 // The first lane alone walks: the loads of others would hide its own.
 fn walk(first: u32, count: u32, last: u32) -> u32 {
     var node = first;
-    for (var i = 0u; i < count; i++) { node = nodes[node * NODE_WORDS] & last; }
+    // In eights, as in GLSL: Mesa's processor device leaves a loop after 65,535 turns (LP_MAX_TGSI_LOOP_ITERATIONS).
+    for (var i = 0u; i < count / 8u; i++) {
+        for (var j = 0u; j < 8u; j++) { node = nodes[node * NODE_WORDS] & last; }
+    }
+    for (var i = 0u; i < count % 8u; i++) { node = nodes[node * NODE_WORDS] & last; }
     return node;
 }
 

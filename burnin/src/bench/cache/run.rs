@@ -8,6 +8,7 @@ use report::{Canary, CheckResult, DeviceKind, Measurement, Mismatches, Unit};
 use crate::bench::footprint::{filled, footprints, name};
 use crate::chains::{Answers, Chains};
 use crate::device::{DeviceError, Elapsed};
+use crate::measure::repeats;
 use crate::mismatches::score;
 use crate::session::{Session, coverage, measurement, sample};
 
@@ -15,9 +16,6 @@ use crate::session::{Session, coverage, measurement, sample};
 const LAYOUT: [(u32, u32); 2] = [(64, 16), (1024, 4096)];
 /// Parts at least: so many different answers are worked out.
 const PARTS: u32 = 16;
-/// The share of a row's time that one window takes, and the dispatches of one at most.
-const WINDOW_SHARE: f64 = 0.15;
-const REPEATS_MAX: f64 = 1000.0;
 /// Seeds that take turns in the windows of a row.
 const SEEDS: [u32; 2] = [0x0a55_a701, 0x0a55_a702];
 /// The planted faults: workgroup, lane, bits.
@@ -108,10 +106,7 @@ impl Cache {
         for (reads, expected) in &turns {
             once = self.read(session, (kernel, reads), expected, 1)?;
         }
-        let window = session.planned.measure_s.get() * share * WINDOW_SHARE;
-        let took = once.device.unwrap_or(once.host).as_secs_f64().max(1e-7);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-        let repeat = (window / took).ceil().clamp(1.0, REPEATS_MAX) as u32;
+        let repeat = repeats(once);
         let windows = session.measure(share, |session, number| {
             let (reads, expected) = &turns[number as usize % turns.len()];
             let elapsed = self.read(session, (kernel, reads), expected, repeat)?;
