@@ -181,16 +181,26 @@ fn a_slow_server_is_waited_for_and_a_dead_cable_is_named() {
 #[test]
 fn lldpd_is_heard_as_the_neighbour() {
     if is_inside() {
-        let (clock, stop) = (Monotonic::start(), AtomicBool::new(false));
-        let keeper = up(30).unwrap().keeper;
-        let mut heard = None;
-        let mut changed = |links: &[net::LinkReport]| {
-            heard = links[0].neighbour.clone();
-            // Its first words may be those of before it read its settings.
-            let is_set_up = heard.as_ref().is_some_and(|heard| heard.system.as_deref() == Some("leaf-3"));
-            stop.store(is_set_up, Ordering::Relaxed);
+        // Its first words may be those of before it read its settings, and it may have been heard before the lease.
+        let is_set_up = |heard: &Option<net::lldp::Neighbour>| {
+            heard.as_ref().is_some_and(|heard| heard.system.as_deref() == Some("leaf-3"))
         };
-        keeper.run(&Linux, &clock, &stop, &mut changed).unwrap();
+        let network = up(30).unwrap();
+        let mut heard = network.links[0].neighbour.clone();
+        let (clock, stop) = (Monotonic::start(), AtomicBool::new(is_set_up(&heard)));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while clock.now() < Duration::from_secs(30) && !stop.load(Ordering::Relaxed) {
+                    clock.sleep(Duration::from_millis(100));
+                }
+                stop.store(true, Ordering::Relaxed);
+            });
+            let mut changed = |links: &[net::LinkReport]| {
+                heard.clone_from(&links[0].neighbour);
+                stop.fetch_or(is_set_up(&heard), Ordering::Relaxed);
+            };
+            network.keeper.run(&Linux, &clock, &stop, &mut changed).unwrap();
+        });
         let heard = heard.expect("lldpd sends once a second");
         assert_eq!(
             (heard.system.as_deref(), heard.port_description.as_deref()),
