@@ -49,7 +49,7 @@ bench:
 calibrate:
 	@mkdir -p $(STATE)
 	$(CARGO) build --release --locked -p burnin
-	target/release/burnin calibrate --mutants --out $(STATE)/calibration.json
+	target/release/burnin calibrate --mutants --jobs $$(nproc) --out $(STATE)/calibration.json
 	@docs/calibration.sh $(STATE)/calibration.json > docs/calibration.md
 
 # Other programs, built by whoever compares, against ours: make compare PEERS=DIR [OUT=docs/results/NAME].

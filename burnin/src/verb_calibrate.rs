@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow};
 use burnin::calibrate::checkers::{self, Checker};
@@ -10,10 +11,12 @@ use burnin::calibrate::document::{Calibration, Mutants};
 use burnin::calibrate::inject::Injector;
 use burnin::calibrate::matrix::{Bench, Shot};
 use burnin::calibrate::mutants::{MUTANT_DEADLINE_MS, Trials};
-use burnin::calibrate::{Options, planned, run, table};
+use burnin::calibrate::{Options, crew, planned, table};
 use burnin::clock::{Clock as _, MonotonicClock};
 use burnin::device::{self, Device};
-use report::{Backend, DeviceId, DeviceInfo};
+use burnin::worker::Job;
+use burnin::worker::supervise::list;
+use report::{Backend, DeviceInfo};
 
 /// What `calibrate` is asked for.
 #[derive(Debug, clap::Args)]
@@ -39,6 +42,9 @@ pub(crate) struct Calibrate {
     /// Do one injection again, by its seed; needs one checker and one class
     #[arg(long, value_name = "SEED")]
     replay: Option<String>,
+    /// Workers at once; more than one where a device has time for it
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: u16,
     /// Also change the kernels, in every small way, and see that it is noticed; Vulkan only
     #[arg(long)]
     mutants: bool,
@@ -64,6 +70,8 @@ pub(crate) struct Calibrate {
 #[error("{0}")]
 pub(crate) struct Usage(String);
 
+/// How long a driver may take to list its devices.
+const LIST_DEADLINE: Duration = Duration::from_secs(60);
 /// A claim is broken, a clean round alarmed, or a changed kernel was not noticed.
 const BROKEN: u8 = 1;
 
@@ -76,16 +84,19 @@ pub(crate) fn calibrate(arguments: &Calibrate) -> Result<ExitCode> {
             .map_err(|error| Usage(format!("`{}` is no calibration: {error}", path.display())))?;
         return print(arguments, &calibration);
     }
-    let device = open(arguments)?;
+    let target = target(arguments)?;
     let checkers = chosen(&arguments.checker)?;
     if let Some(seed) = &arguments.replay {
+        let device =
+            device::open(target.backend, &target.id).with_context(|| format!("opening {}", target.id))?;
         return replay(arguments, device, &checkers, seed);
     }
     let classes = if arguments.class.is_empty() { Class::ALL.to_vec() } else { arguments.class.clone() };
     let options =
         Options { checkers, classes, injections: arguments.injections, clean_rounds: arguments.clean_rounds };
     let clock = MonotonicClock::start();
-    let mut calibration = run(&options, device, &clock, &mut progress)?;
+    let program = super::this_program()?;
+    let mut calibration = crew::run(&program, &options, &target, arguments.jobs.into(), &mut progress)?;
     if arguments.mutants {
         let start = clock.now();
         calibration.mutants = Some(mutants(arguments, &calibration.device, &options.checkers)?);
@@ -124,16 +135,19 @@ fn mutants(arguments: &Calibrate, info: &DeviceInfo, checkers: &[&'static dyn Ch
     Ok(mutants)
 }
 
-fn open(arguments: &Calibrate) -> Result<Box<dyn Device>> {
+/// The device to calibrate on, as a worker lists it.
+fn target(arguments: &Calibrate) -> Result<DeviceInfo> {
     let backend = Backend::from(arguments.backend);
-    let id = match &arguments.device {
-        Some(id) => DeviceId(id.clone()),
-        None => {
-            let listed = device::list(backend).with_context(|| format!("listing {backend} devices"))?;
-            listed.first().ok_or_else(|| anyhow!("backend `{backend}` shows no device"))?.id.clone()
-        }
+    let listed = list(&super::this_program()?, &Job::List { backend }, LIST_DEADLINE)
+        .map_err(|error| anyhow!("listing {backend} devices: {error}"))?;
+    let names: Vec<_> = listed.iter().map(|info| info.id.to_string()).collect();
+    let found = match &arguments.device {
+        Some(id) => listed.into_iter().find(|info| info.id.0 == *id).ok_or_else(|| {
+            anyhow!(Usage(format!("backend `{backend}` shows no device `{id}`, only: {}", names.join(", "))))
+        })?,
+        None => listed.into_iter().next().ok_or_else(|| anyhow!("backend `{backend}` shows no device"))?,
     };
-    device::open(backend, &id).with_context(|| format!("opening {id}"))
+    Ok(found)
 }
 
 fn chosen(names: &[String]) -> Result<Vec<&'static dyn Checker>> {

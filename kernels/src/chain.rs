@@ -9,6 +9,7 @@
 //! as one of its own ([`Shape::invocations`]): that changes no answer.
 
 use std::ops::Range;
+use std::panic::resume_unwind;
 
 use crate::mix::{GOLDEN, digest64, mix32, stamp, unmix32};
 use crate::{Params, SelfFault, WORKGROUP_SIZE};
@@ -171,17 +172,40 @@ pub(crate) fn run_chains<C: Chains>(
     });
 }
 
-/// What such a kernel must answer with so many chains (0: all).
-pub(crate) fn expected_chains<C: Chains>(work: &Work, chains: u32, start: impl Fn(u32) -> C) -> Expected {
-    let words: Vec<_> = (0..WORKGROUP_SIZE)
-        .map(|lane| {
+/// What such a kernel must answer with so many chains (0: all). Long work is shared by all processors: the device waits.
+pub(crate) fn expected_chains<C: Chains>(
+    work: &Work,
+    chains: u32,
+    start: impl Fn(u32) -> C + Sync,
+) -> Expected {
+    let ends = |lanes: Range<u32>| -> Vec<u32> {
+        let end = |lane| {
             let mut lanes = start(lane);
             lanes.steps(work.steps);
             lanes.fold(chains as usize)
-        })
-        .collect();
+        };
+        lanes.map(end).collect()
+    };
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    if work.steps < SHARED_STEPS || processors == 1 {
+        return Expected::new(work.seed, &ends(0..WORKGROUP_SIZE));
+    }
+    let share = WORKGROUP_SIZE.div_ceil(u32::try_from(processors).unwrap_or(u32::MAX));
+    let starts = (0..WORKGROUP_SIZE).step_by(share as usize);
+    let words: Vec<u32> = std::thread::scope(|scope| {
+        let shares = starts.map(|first| {
+            let lanes = first..(first + share).min(WORKGROUP_SIZE);
+            scope.spawn(|| ends(lanes))
+        });
+        let shares: Vec<_> = shares.collect();
+        let joined = shares.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.flatten().collect()
+    });
     Expected::new(work.seed, &words)
 }
+
+/// Steps from which on several threads are faster than one, which is busy for a tenth of a millisecond or more.
+const SHARED_STEPS: u32 = 256;
 
 /// The first so many of `all`, or all of them for 0.
 pub(crate) fn first<T>(all: &[T], chains: usize) -> &[T] {

@@ -40,6 +40,9 @@ pub struct Calibration {
     pub base_rate: Vec<BaseRate>,
     /// Checkers that were not tried, with what the device lacks.
     pub skipped: Vec<Skipped>,
+    /// Workers that ended without an answer; what each did was done again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deaths: Vec<Death>,
     /// Changed kernels, where they were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mutants: Option<Mutants>,
@@ -52,6 +55,15 @@ pub struct Skipped {
     pub checker: String,
     /// Why.
     pub reason: String,
+}
+
+/// A worker that ended without an answer: a driver that took its process with it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Death {
+    /// Checker and class.
+    pub part: String,
+    /// How it ended.
+    pub how: String,
 }
 
 /// One checker with one class.

@@ -2,6 +2,7 @@
 
 use report::Mismatches;
 use report::plan::PlannedCheck;
+use serde::{Deserialize, Serialize};
 
 use super::checkers::{Checker, Rounds};
 use super::class::{Class, published_mask};
@@ -16,6 +17,8 @@ use crate::session::Session;
 const DRAWS_MAX: u32 = 64;
 /// Misses and alarms that are kept.
 const KEPT_MAX: usize = 64;
+/// Rounds between two words on how far it is.
+const BETWEEN_WORDS: u32 = 16;
 
 /// A device on which checkers are calibrated.
 pub struct Bench<'a> {
@@ -34,7 +37,7 @@ impl std::fmt::Debug for Bench<'_> {
 }
 
 /// What is counted over a whole calibration.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     /// Every cell.
     pub cells: Vec<Cell>,
@@ -55,6 +58,22 @@ pub struct Extent<'a> {
     pub injections: u32,
     /// Rounds without a fault, over all checkers.
     pub clean_rounds: u64,
+    /// Is it to be seen how fast the checker is?
+    pub speed: bool,
+}
+
+impl Counts {
+    /// Adds what was counted elsewhere.
+    pub fn merge(&mut self, other: Self) {
+        let Self { cells, clean, checkers, skipped } = other;
+        self.cells.extend(cells);
+        self.clean.rounds += clean.rounds;
+        self.clean.alarms += clean.alarms;
+        self.clean.first.extend(clean.first);
+        self.clean.first.truncate(KEPT_MAX);
+        self.checkers.extend(checkers);
+        self.skipped.extend(skipped);
+    }
 }
 
 /// What became of one injection.
@@ -102,19 +121,15 @@ impl Bench<'_> {
         let clean = &mut counts.clean;
         let mut trial = Trial { bench: self, checker, rounds: rounds.as_mut(), clean, clean_until };
         trial.clean_round(0, 0)?;
-        #[expect(clippy::cast_precision_loss, reason = "a share of a display")]
-        for (number, class) in extent.classes.iter().enumerate() {
-            progress(
-                &format!("{} {class}", checker.name()),
-                number as f64 / (extent.classes.len() + 1) as f64,
-            );
-            counts.cells.push(trial.cell(*class, extent.injections)?);
+        for class in extent.classes {
+            counts.cells.push(trial.cell(*class, extent.injections, progress)?);
         }
-        progress(&format!("{} clean", checker.name()), 0.95);
         let left = clean_until.saturating_sub(trial.clean.rounds);
-        let rounds_per_s = trial.clean_rounds(left)?;
-        let operations_per_s = self.with(|session| rounds.rate(session))?;
-        counts.checkers.push(Speed { checker: checker.name().to_owned(), rounds_per_s, operations_per_s });
+        let rounds_per_s = trial.clean_rounds(left, progress)?;
+        if extent.speed {
+            let operations_per_s = self.with(|session| rounds.rate(session))?;
+            counts.checkers.push(Speed { checker: checker.name().to_owned(), rounds_per_s, operations_per_s });
+        }
         self.with(|session| rounds.free(session));
         Ok(())
     }
@@ -148,7 +163,12 @@ struct Trial<'a, 'b> {
 }
 
 impl Trial<'_, '_> {
-    fn cell(&mut self, class: Class, injections: u32) -> Result<Cell, DeviceError> {
+    fn cell(
+        &mut self,
+        class: Class,
+        injections: u32,
+        progress: &mut dyn FnMut(&str, f64),
+    ) -> Result<Cell, DeviceError> {
         let checker = self.checker.name();
         let claimed = self.checker.claims(class);
         let mut cell = Cell {
@@ -162,6 +182,9 @@ impl Trial<'_, '_> {
             misses: Vec::new(),
         };
         for number in 0..injections {
+            if number % BETWEEN_WORDS == 0 {
+                progress(&format!("{checker} {class}"), f64::from(number) / f64::from(injections));
+            }
             let seed = seed(checker, class.as_str(), number);
             match self.inject(class, seed, &mut cell.redrawn)? {
                 Shot::Found(_) => cell.found += 1,
@@ -245,10 +268,14 @@ impl Trial<'_, '_> {
     }
 
     /// So many more clean rounds, and at least enough to see how fast they are.
-    fn clean_rounds(&mut self, more: u64) -> Result<f64, DeviceError> {
+    fn clean_rounds(&mut self, more: u64, progress: &mut dyn FnMut(&str, f64)) -> Result<f64, DeviceError> {
         let more = more.max(16);
         let start = self.bench.clock.now();
         for number in 0..more {
+            if number % u64::from(BETWEEN_WORDS) == 0 {
+                #[expect(clippy::cast_precision_loss, reason = "a share of a display")]
+                progress(&format!("{} clean", self.checker.name()), number as f64 / more as f64);
+            }
             let seed = seed(self.checker.name(), "clean", u32::try_from(number).unwrap_or(u32::MAX));
             self.clean_round(Draw::new(seed).word(), seed)?;
         }

@@ -20,6 +20,7 @@ pub mod matrix;
 pub mod naive;
 pub mod law;
 pub mod mutants;
+pub mod crew;
 pub mod document;
 pub mod table;
 
@@ -29,9 +30,10 @@ use crate::clock::Clock;
 use crate::device::{Device, DeviceError};
 use checkers::Checker;
 use class::Class;
-use document::{Calibration, SCHEMA};
+use document::{Calibration, Clean, SCHEMA};
 use inject::Injector;
 use matrix::{Bench, Counts, Extent};
+use report::DeviceInfo;
 use report::plan::PlannedCheck;
 
 /// What is to be calibrated.
@@ -47,15 +49,15 @@ pub struct Options {
     pub clean_rounds: u64,
 }
 
-/// Calibrates on a device, which is closed after.
+/// Calibrates on a device in this process; [`crew::run`] does it in workers.
 pub fn run(
     options: &Options,
     device: Box<dyn Device>,
     clock: &dyn Clock,
     progress: &mut dyn FnMut(&str, f64),
 ) -> Result<Calibration, DeviceError> {
-    let (started_at, start) = (Timestamp::now(), clock.now());
-    let info = device.info().clone();
+    let start = clock.now();
+    let mut calibration = summary(options, device.info().clone());
     let planned = planned();
     let mut bench = Bench { device: Injector::new(device), clock, planned: &planned };
     let mut counts = Counts::default();
@@ -63,29 +65,43 @@ pub fn run(
         let left = options.clean_rounds.saturating_sub(counts.clean.rounds);
         let clean_rounds = left / (options.checkers.len() as u64 - number);
         let Options { classes, injections, .. } = options;
-        let extent = Extent { classes, injections: *injections, clean_rounds };
+        let extent = Extent { classes, injections: *injections, clean_rounds, speed: true };
         bench.calibrate(*checker, extent, &mut counts, progress)?;
     }
-    let mut calibration = Calibration {
+    calibration.take(counts);
+    calibration.took_s = (clock.now() - start).as_secs_f64();
+    Ok(calibration)
+}
+
+/// A calibration of which nothing has been counted yet.
+fn summary(options: &Options, device: DeviceInfo) -> Calibration {
+    Calibration {
         schema: SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         kernels_digest: crate::run::kernels_digest(),
-        device: info,
-        started_at,
+        device,
+        started_at: Timestamp::now(),
         took_s: 0.0,
         injections: options.injections,
-        cells: counts.cells,
-        clean: counts.clean,
-        checkers: counts.checkers,
+        cells: Vec::new(),
+        clean: Clean::default(),
+        checkers: Vec::new(),
         contrast: naive::contrast(options.injections),
         durations: Vec::new(),
         base_rate: law::base_rates(),
-        skipped: counts.skipped,
+        skipped: Vec::new(),
+        deaths: Vec::new(),
         mutants: None,
-    };
-    calibration.durations = law::durations(&calibration);
-    calibration.took_s = (clock.now() - start).as_secs_f64();
-    Ok(calibration)
+    }
+}
+
+impl Calibration {
+    /// Takes what was counted, and what follows from it.
+    fn take(&mut self, counts: Counts) {
+        let Counts { cells, clean, checkers, skipped } = counts;
+        (self.cells, self.clean, self.checkers, self.skipped) = (cells, clean, checkers, skipped);
+        self.durations = law::durations(self);
+    }
 }
 
 /// The line of a plan that sessions are made with; rounds take nothing from it.

@@ -1,7 +1,7 @@
 //! A calibration for people: as text, and as Markdown for the documentation.
 
 use super::class::Class;
-use super::document::{Calibration, Cell, Fate, Mutant};
+use super::document::{Calibration, Cell, Death, Fate, Mutant};
 
 /// A share in percent; 100 only where all were seen.
 fn share(found: u32, injected: u32) -> String {
@@ -223,6 +223,9 @@ pub fn text(calibration: &Calibration) -> String {
     for skipped in &calibration.skipped {
         out += &format!("not tried: {}: {}\n", skipped.checker, skipped.reason);
     }
+    for Death { part, how } in &calibration.deaths {
+        out += &format!("the driver took a worker with it, and the cell was done again: {part}: {how}\n");
+    }
     out +=
         &format!("\n{}\n\nOther ways of comparing, same damage, on the host (% seen):\n", clean(calibration));
     out += &contrast(calibration).text();
@@ -246,6 +249,9 @@ pub fn markdown(calibration: &Calibration) -> String {
     out += &format!("\n{}\n{KEY}\n\n{}.\n\n", matrix(calibration, false).markdown(), clean(calibration));
     for skipped in &calibration.skipped {
         out += &format!("Not tried: {}: {}.\n\n", skipped.checker, skipped.reason);
+    }
+    for Death { part, how } in &calibration.deaths {
+        out += &format!("The driver took a worker with it, and the cell was done again: {part}: {how}.\n\n");
     }
     out += &format!(
         "## Other ways of comparing, % seen of the same damage\n\n{}\n",

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use report::{Backend, Bytes, CheckId, CheckResult, DeviceId, DeviceInfo, Plan, Seconds};
 
+use crate::calibrate::crew::Part;
+use crate::calibrate::matrix::Counts;
 use crate::calibrate::mutants::{Trials, Tried};
 use crate::chains::{Replayed, Tile};
 use crate::device::faulty::Fault;
@@ -31,6 +33,8 @@ pub enum Job {
     Replay(Again),
     /// Try changed kernels.
     Mutants(Trials),
+    /// Put faults in, and see that a checker finds them.
+    Calibrate(Part),
 }
 
 /// A tile and how long to run it.
@@ -77,4 +81,8 @@ pub enum Event {
     Finished(Box<CheckResult>),
     /// A changed kernel is tried.
     Mutant(Tried),
+    /// A calibration goes on.
+    Calibrating,
+    /// What was counted in a part of a calibration, or why it could not be done.
+    Calibrated(Result<Box<Counts>, String>),
 }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends there; clippy sees only functions marked `#[test]`")]
 
+mod crew;
 mod mutants;
 mod program;
 
