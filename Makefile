@@ -17,7 +17,7 @@ help:
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
 	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
-	@echo "make calibrate prove that the checkers see what they claim: faults, clean rounds, changed kernels (half an hour)"
+	@echo "make calibrate prove that the checkers see what they claim: faults, clean rounds, changed kernels (hours)"
 
 bringup:
 	@images/packages.sh run

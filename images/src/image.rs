@@ -299,10 +299,11 @@ fn budget(profile: &Profile, vmlinuz: &[u8], layers: &[(&str, Vec<u8>)]) -> anyh
     Ok(())
 }
 
-/// An iPXE script that loads the files beside it.
+/// An iPXE script that loads the files beside it. Linux started from UEFI by an iPXE of before 2023 asks for each layer by
+/// the name on its command line; others get all layers, and the names mean nothing.
 pub(crate) fn script(command_line: &str, layers: &[&str]) -> String {
-    let mut text =
-        format!("#!ipxe\nkernel vmlinuz initrd=initrd.magic BOOTIF=${{netX/mac}} {command_line}\n");
+    let names: String = layers.iter().map(|layer| format!("initrd={layer}.cpio.zst ")).collect();
+    let mut text = format!("#!ipxe\nkernel vmlinuz {names}BOOTIF=${{netX/mac}} {command_line}\n");
     layers.iter().for_each(|layer| text += &format!("initrd {layer}.cpio.zst\n"));
     text + "boot\n"
 }

@@ -6,6 +6,7 @@
 
 mod cpio;
 mod debian;
+mod dnsmasq;
 mod elf;
 mod image;
 mod layer;
@@ -62,6 +63,8 @@ enum Verb {
     },
     /// Serves an image to machines that boot from the network by iPXE, each with a token of its own.
     Serve(serve::Options),
+    /// Prints a configuration of dnsmasq that sends machines to `serve`.
+    Dnsmasq(dnsmasq::Wish),
     /// Compares an image or a layer with its manifest.
     Verify {
         /// Folder of the image or layer and its manifest.
@@ -106,6 +109,10 @@ fn run(verb: Verb) -> anyhow::Result<bool> {
                 writeln!(out, "{}  {:>10}  /{}", file.mode, file.size_bytes, file.path)?;
             }
             writeln!(out, "{}  {}", manifest.layer_sha256, dir.join(&manifest.layer).display())?;
+            Ok(true)
+        }
+        Verb::Dnsmasq(wish) => {
+            out.write_all(dnsmasq::configuration(&wish)?.as_bytes())?;
             Ok(true)
         }
         Verb::Serve(options) => {

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use serde_json::json;
 
 const SCRIPT: &str =
-    "#!ipxe\nkernel vmlinuz initrd=initrd.magic BOOTIF=${netX/mac} quiet\ninitrd init.cpio.zst\nboot\n";
+    "#!ipxe\nkernel vmlinuz initrd=init.cpio.zst BOOTIF=${netX/mac} quiet\ninitrd init.cpio.zst\nboot\n";
 
 /// A running service; its folder is `dir/image`.
 struct Served {
@@ -134,7 +134,8 @@ fn a_machine_that_says_who_it_is_gets_a_script_with_its_site_layer() {
     let served = serve(COUNTING);
     let answer = served.get("/boot.ipxe?mac=52:54:00:aa:bb:cc&uuid=4c4c4544-0042");
     assert_eq!(answer.status, 200);
-    let expected = SCRIPT.replace("boot\n", "initrd site/4c4c4544-0042_52-54-00-aa-bb-cc.cpio.zst\nboot\n");
+    let site = "initrd --name site.cpio.zst site/4c4c4544-0042_52-54-00-aa-bb-cc.cpio.zst\nboot\n";
+    let expected = SCRIPT.replace("boot\n", site).replace(" BOOTIF", " initrd=site.cpio.zst BOOTIF");
     assert_eq!(answer.text(), expected);
     assert_eq!(served.get("/boot.ipxe?mac=a%0Aboot").status, 400);
     assert_eq!(served.tokens_made(), 0, "a script is no reason for a token");
@@ -143,7 +144,7 @@ fn a_machine_that_says_who_it_is_gets_a_script_with_its_site_layer() {
 #[test]
 fn a_script_asked_for_without_a_name_lets_ipxe_put_its_own() {
     let answer = serve(COUNTING).get("/boot.ipxe");
-    assert!(answer.text().ends_with("initrd site/${uuid}_${netX/mac:hexhyp}.cpio.zst\nboot\n"));
+    assert!(answer.text().ends_with(" site/${uuid}_${netX/mac:hexhyp}.cpio.zst\nboot\n"));
     assert!(!answer.text().contains("token"));
 }
 

@@ -198,7 +198,8 @@ pub(crate) fn expected_chains<C: Chains>(
             scope.spawn(|| ends(lanes))
         });
         let shares: Vec<_> = shares.collect();
-        let joined = shares.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        let joined =
+            shares.into_iter().map(|share| share.join().unwrap_or_else(|panic| resume_unwind(panic)));
         joined.flatten().collect()
     });
     Expected::new(work.seed, &words)

@@ -67,7 +67,8 @@ impl Part {
     }
 
     fn name(&self) -> String {
-        self.class.map_or_else(|| format!("{} clean", self.checker), |class| format!("{} {class}", self.checker))
+        self.class
+            .map_or_else(|| format!("{} clean", self.checker), |class| format!("{} {class}", self.checker))
     }
 
     /// Does it, in this process; an error is for people. `alive` is called again and again.
@@ -169,7 +170,9 @@ pub fn run(
         }
         match events.recv_timeout(Duration::from_secs(1)) {
             Ok((number, said)) => crew.hear(number, said, clock.now())?,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => crew.lose_patience(clock.now())?,
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                crew.lose_patience(clock.now())?
+            }
         }
     }
     let Crew { done, deaths, .. } = crew;
@@ -180,7 +183,8 @@ pub fn run(
         Some(Skipped { checker: checker.name().to_owned(), reason })
     }));
     calibration.take(counts);
-    calibration.deaths = deaths.into_iter().map(|(part, how)| Death { part: parts[part].name(), how }).collect();
+    calibration.deaths =
+        deaths.into_iter().map(|(part, how)| Death { part: parts[part].name(), how }).collect();
     calibration.took_s = (clock.now() - start).as_secs_f64();
     Ok(calibration)
 }

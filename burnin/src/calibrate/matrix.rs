@@ -128,7 +128,11 @@ impl Bench<'_> {
         let rounds_per_s = trial.clean_rounds(left, progress)?;
         if extent.speed {
             let operations_per_s = self.with(|session| rounds.rate(session))?;
-            counts.checkers.push(Speed { checker: checker.name().to_owned(), rounds_per_s, operations_per_s });
+            counts.checkers.push(Speed {
+                checker: checker.name().to_owned(),
+                rounds_per_s,
+                operations_per_s,
+            });
         }
         self.with(|session| rounds.free(session));
         Ok(())

@@ -16,7 +16,9 @@ fn lawful(expected: &Expected, workgroups: u32) -> Vec<u32> {
 pub(crate) fn a_chase_ends_where_its_law_says<D: Device>(device: &mut Option<D>) {
     let device = device.as_mut().unwrap();
     let table = chase::table(0..4096);
-    for (nodes, steps, workgroups) in [(1, 2, 1), (64, 18, 2), (4096, 1000, 3), (1024, 5002, 1), (64, 131_074, 1)] {
+    for (nodes, steps, workgroups) in
+        [(1, 2, 1), (64, 18, 2), (4096, 1000, 3), (1024, 5002, 1), (64, 131_074, 1)]
+    {
         let work = Work { seed: 0xc4a5e ^ steps, steps, workgroups };
         let walk = Walk { work, nodes, first: 0x1234_5677 };
         for fault in FAULTS {

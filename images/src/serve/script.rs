@@ -5,6 +5,8 @@ use serde::Deserialize;
 
 /// What the name of a site layer ends with.
 pub(super) const SITE_END: &str = ".cpio.zst";
+/// What a machine calls its site layer.
+const SITE: &str = "site.cpio.zst";
 /// What iPXE puts in for a machine that has not said who it is. Hyphens, since iPXE takes what stands before a colon for the
 /// scheme of a URL.
 const OWN: &str = "${uuid}_${netX/mac:hexhyp}";
@@ -39,7 +41,8 @@ pub(super) fn is_instance(name: &str) -> bool {
 /// The script of an image with one more layer, behind all others, so that its settings win.
 pub(super) fn with_site(image: &str, instance: &str) -> anyhow::Result<String> {
     let loads = image.strip_suffix("boot\n").context("the script does not end in `boot`")?;
-    Ok(format!("{loads}initrd site/{instance}{SITE_END}\nboot\n"))
+    let (before, after) = loads.split_once(" BOOTIF=").context("the script gives Linux no `BOOTIF=`")?;
+    Ok(format!("{before} initrd={SITE} BOOTIF={after}initrd --name {SITE} site/{instance}{SITE_END}\nboot\n"))
 }
 
 #[cfg(test)]
@@ -51,10 +54,12 @@ mod tests {
         let image = crate::image::script("quiet", &["init", "gpu"]);
         assert_eq!(
             with_site(&image, "a").unwrap(),
-            "#!ipxe\nkernel vmlinuz initrd=initrd.magic BOOTIF=${netX/mac} quiet\ninitrd init.cpio.zst\n\
-             initrd gpu.cpio.zst\ninitrd site/a.cpio.zst\nboot\n"
+            "#!ipxe\nkernel vmlinuz initrd=init.cpio.zst initrd=gpu.cpio.zst initrd=site.cpio.zst \
+             BOOTIF=${netX/mac} quiet\ninitrd init.cpio.zst\ninitrd gpu.cpio.zst\n\
+             initrd --name site.cpio.zst site/a.cpio.zst\nboot\n"
         );
         assert!(with_site("#!ipxe\nexit\n", "a").is_err());
+        assert!(with_site("#!ipxe\nkernel vmlinuz\nboot\n", "a").is_err());
     }
 
     #[test]
