@@ -53,8 +53,8 @@ pub(crate) const ALL: [Claim; 17] = [
     // Our read compares every word with its value, as theirs does.
     claim(("stream", "read"), "memtest_vulkan", &["checked"], 2.5),
     shown(("stream", "read"), "clpeak", &["bandwidth: float", "bandwidth: float2", "bandwidth: float4"], ""),
-    claim(("transfer", "h2d"), "clpeak", &["bandwidth: h2d"], 1.0),
-    claim(("transfer", "d2h"), "clpeak", &["bandwidth: d2h"], 1.0),
+    claim(("transfer", "host-to-device"), "clpeak", &["bandwidth: h2d"], 1.0),
+    claim(("transfer", "device-to-host"), "clpeak", &["bandwidth: d2h"], 1.0),
     shown(("matrix", "matrix-f16-f32"), "clpeak", &[": coopmat_fp16"], FOLDED),
     shown(("matrix", "matrix-s8-s32"), "clpeak", &[": coopmat_int8"], FOLDED),
     shown(("matrix", "matrix-f16-f16"), "vkpeak", &["fp16-matrix"], FOLDED),
