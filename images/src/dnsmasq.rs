@@ -74,7 +74,7 @@ mod tests {
             let text = of("http://10.77.0.1:8080/", proxy).unwrap();
             assert!(text.contains("dhcp-boot=tag:ipxe,http://10.77.0.1:8080/boot.ipxe\n"), "{text}");
             assert!(takes(&text), "{text}");
-            assert!(!takes(&text.replace("dhcp-range=10", "dhcp-range=x")), "{text}");
+            assert!(!takes(&text.replace("enable-tftp", "enable-tfpt")), "{text}");
         }
     }
 
