@@ -1,5 +1,6 @@
 //! The `inventory` program: serves the fleet's record, makes tokens, and shows what is known.
 
+mod hardware;
 mod show;
 
 use std::io::{self, Write};
@@ -10,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
+use hardware::Hardware;
 use inventory::clock::SystemClock;
 use inventory::files::DataDir;
 use inventory::lifecycle::State;
@@ -145,17 +147,21 @@ fn run(arguments: Arguments) -> Result<ExitCode> {
             let text = || show::nodes(&nodes, state);
             print(json, &json!({ "nodes": nodes }), text)?;
         }
-        Verb::Node { id, json } => match view(&DataDir::at(data))?.node(&id)? {
-            Some(node) => print(json, &node, || show::node(&node))?,
-            None => {
+        Verb::Node { id, json } => {
+            let view = view(&DataDir::at(data))?;
+            let Some(node) = view.node(&id)? else {
                 writeln!(
                     io::stderr(),
                     "inventory: there is no node `{}`: `inventory nodes` lists those there are",
                     report::text::clean(&id)
                 )?;
                 return Ok(ExitCode::from(WRONG_USAGE));
-            }
-        },
+            };
+            let hardware = Hardware::of(&view, &node)?;
+            let mut document = serde_json::to_value(&node)?;
+            document["hardware"] = serde_json::to_value(&hardware)?;
+            print(json, &document, || show::node(&node, hardware.as_ref()))?;
+        }
         Verb::Audit { last, json } => {
             let lines = view(&DataDir::at(data))?.audit(last)?;
             print(json, &json!({ "audit": lines }), || show::audit(&lines))?;

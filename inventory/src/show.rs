@@ -7,6 +7,8 @@ use inventory::store::read::{AuditRow, NodeDetail, NodeSummary};
 use jiff::Timestamp;
 use report::text::clean;
 
+use crate::hardware::Hardware;
+
 /// Nodes, one per line.
 pub(crate) fn nodes(nodes: &[NodeSummary], state: Option<State>) -> String {
     if nodes.is_empty() {
@@ -31,7 +33,7 @@ pub(crate) fn nodes(nodes: &[NodeSummary], state: Option<State>) -> String {
 }
 
 /// One node with all that is known of it.
-pub(crate) fn node(node: &NodeDetail) -> String {
+pub(crate) fn node(node: &NodeDetail, hardware: Option<&Hardware>) -> String {
     let summary = &node.summary;
     let mut out = String::new();
     let mut field = |name: &str, value: &str| {
@@ -67,6 +69,10 @@ pub(crate) fn node(node: &NodeDetail) -> String {
             ]
         });
         section(&mut out, "conflicts", "", rows, ["CLAIMANT", "OWNER", "KIND", "VALUE", "TIME"]);
+    }
+    if let Some(hardware) = hardware {
+        let title = format!("hardware, as report {} has it", hardware.revision);
+        section(&mut out, &title, "nothing was discovered", hardware.rows().into_iter(), ["KIND", "WHAT"]);
     }
     let boots = node.boots.iter().map(|b| {
         let current = if b.is_current { "current" } else { "past" };

@@ -94,6 +94,11 @@ fn a_machine_goes_from_discovery_to_the_pool_and_comes_back_as_the_same_node() {
     assert_eq!(shown.code(), Some(0));
     assert!(shown.text().starts_with("HEALTHY"), "{}", shown.text());
 
+    let whole = machine.inventory(&["node", node["id"].as_str().unwrap()]);
+    let hardware = &whole["hardware"];
+    assert_eq!(hardware["devices"][0]["kind"], "cpu");
+    assert!(hardware["facts"]["memory"]["total_bytes"].as_u64().is_some_and(|bytes| bytes > 1 << 20));
+
     let second = machine.bring_up();
     assert_eq!(second.code(), Some(0), "{}", second.stderr);
     let again = machine.node();

@@ -96,6 +96,12 @@ fn pxe(arguments: &Arguments, asked: &[Firmware]) -> Result<()> {
             "the inventory has the node as {}, its console says `{registered}`",
             node.state
         );
+        let hardware = site.hardware(&node.id)?;
+        anyhow::ensure!(
+            hardware["facts"]["dmi"]["product_serial"] == name
+                && hardware["facts"]["nics"][0]["name"].is_string(),
+            "the inventory does not know what the machine is made of: {hardware}"
+        );
         say(&site.inventory(&["node", &node.id])?)?;
     }
     Ok(())

@@ -193,6 +193,13 @@ impl Site {
         Ok(list.iter().map(|node| Node { id: id(node), state: word(node, "state") }).collect())
     }
 
+    /// What a node is made of.
+    pub(crate) fn hardware(&self, id: &str) -> Result<Value> {
+        let text = self.inventory(&["node", id, "--json"])?;
+        let mut document: Value = serde_json::from_str(&text).context("reading the node")?;
+        Ok(document["hardware"].take())
+    }
+
     /// The node that there is.
     pub(crate) fn only_node(&self) -> Result<Node> {
         match self.nodes()?.as_slice() {
