@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::CParameter;
 
 use crate::cpio::{self, File, Files, Kind};
 use crate::debian::Mirror;
@@ -273,9 +275,14 @@ fn describe(lock: &Lock, release: &str, profile: &str, files: &Files) -> anyhow:
     Ok(File::regular(0o644, serde_json::to_vec(&image)?))
 }
 
-/// Layers are put one behind the other; each starts at a multiple of four bytes.
+/// Layers are put one behind the other; each starts at a multiple of four bytes. With a checksum, which Linux compares.
 pub(crate) fn compress(files: &Files, level: i32) -> anyhow::Result<Vec<u8>> {
-    let mut packed = zstd::bulk::compress(&cpio::write(files)?, level).context("compressing a layer")?;
+    let archive = cpio::write(files)?;
+    let checked = Compressor::new(level).and_then(|mut compressor| {
+        compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+        compressor.compress(&archive)
+    });
+    let mut packed = checked.context("compressing a layer")?;
     packed.resize(packed.len().next_multiple_of(4), 0);
     Ok(packed)
 }
@@ -330,6 +337,28 @@ fn utc(epoch: u64) -> anyhow::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flipped_bit_of_a_layer_does_not_unpack() {
+        let noise: Vec<u8> = (0..5000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let files = Files::from([("noise".to_owned(), File::regular(0o644, noise))]);
+        let whole = compress(&files, 3).unwrap();
+        let unpack = |packed: &[u8]| {
+            let mut archive = Vec::new();
+            zstd::Decoder::new(packed).and_then(|mut decoder| {
+                decoder = decoder.single_frame();
+                std::io::Read::read_to_end(&mut decoder, &mut archive)
+            })?;
+            std::io::Result::Ok(archive)
+        };
+        let archive = unpack(&whole).unwrap();
+        // The last bytes fill up to a multiple of four.
+        for at in 0..whole.len() - 4 {
+            let mut harmed = whole.clone();
+            harmed[at] ^= 1;
+            assert!(unpack(&harmed).map_or(true, |found| found == archive), "byte {at}");
+        }
+    }
 
     #[test]
     fn a_flipped_byte_in_any_file_and_a_missing_file_are_named() {

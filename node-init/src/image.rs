@@ -1,10 +1,11 @@
-//! What the image says about itself, and whether all of it was unpacked: the kernel starts init all the same when memory
-//! ran out in the middle of an image.
+//! What the image says about itself, and whether all of it was unpacked as it was built: the kernel starts init all the
+//! same when memory ran out in the middle of an image, or when a bit of it is wrong.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use serde::Deserialize;
 
 use crate::system::System;
@@ -35,6 +36,8 @@ pub struct ImageFile {
     pub path: PathBuf,
     /// Its size in bytes.
     pub size: u64,
+    /// SHA-256 of its content, in hexadecimal digits. An image of before may not name it.
+    pub sha256: Option<String>,
 }
 
 /// What is wrong with an image.
@@ -46,10 +49,10 @@ pub enum ImageError {
     /// Not the form.
     #[error("`{FILE}` is not understood: use images and node-init of one release")]
     Form(#[source] serde_json::Error),
-    /// Files are not whole. The first is named.
+    /// Files are not what was built. The first is named.
     #[error(
-        "{count} of {all} files are missing or cut short, the first is `{}` ({found}): give the machine more memory, \
-         or build the image anew", path.display()
+        "{count} of {all} files are missing, cut short or changed, the first is `{}` ({found}): give the machine more \
+         memory, or build the image anew; where another machine boots it, suspect this one's memory", path.display()
     )]
     NotWhole {
         /// How many.
@@ -85,16 +88,15 @@ impl Image {
         Duration::from_secs(self.build_epoch)
     }
 
-    /// Is every file there, in its full size, and is this the kernel? The unpacking stops where it fails, so sizes show
-    /// it; the content was proved by who fetched the image.
+    /// Is every file there, as it was built, and is this the kernel?
     pub fn check(&self, system: &dyn System) -> Result<(), ImageError> {
         let mut broken = self.files.iter().filter_map(|file| {
             let path = Path::new("/").join(&file.path);
-            match system.size(&path) {
-                Ok(size) if size == file.size => None,
-                Ok(size) => Some((path, format!("{size} of {} bytes", file.size))),
-                Err(error) => Some((path, error.to_string())),
-            }
+            let found = match file.find_fault(system, &path) {
+                Ok(fault) => fault?,
+                Err(error) => error.to_string(),
+            };
+            Some((path, found))
         });
         if let Some((path, found)) = broken.next() {
             return Err(ImageError::NotWhole {
@@ -113,6 +115,19 @@ impl Image {
     }
 }
 
+impl ImageFile {
+    /// What is wrong with it, if anything. The size is cheap, so it goes first.
+    fn find_fault(&self, system: &dyn System, path: &Path) -> io::Result<Option<String>> {
+        let size = system.size(path)?;
+        if size != self.size {
+            return Ok(Some(format!("{size} of {} bytes", self.size)));
+        }
+        let Some(built) = &self.sha256 else { return Ok(None) };
+        let found = HEXLOWER.encode(&system.sha256(path)?);
+        Ok((found != *built).then(|| format!("its SHA-256 is {found}, it was built as {built}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,7 +135,8 @@ mod tests {
 
     fn image() -> Image {
         let text = r#"{"build_epoch":1767225600,"kernel_release":"6.12.0","profile":"software","more":[1],
-            "files":[{"path":"usr/bin/burnin","size":3,"sha256":"00"},{"path":"etc/assay/ca.pem","size":2}]}"#;
+            "files":[{"path":"usr/bin/burnin","size":3,
+             "sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},{"path":"etc/assay/ca.pem","size":2}]}"#;
         serde_json::from_str(text).unwrap()
     }
 
@@ -134,6 +150,16 @@ mod tests {
         let error = image().check(&machine).unwrap_err();
         assert!(matches!(&error, ImageError::NotWhole { count: 1, all: 2, .. }), "{error}");
         assert!(error.to_string().contains("`/etc/assay/ca.pem` (1 of 2 bytes)"), "{error}");
+    }
+
+    #[test]
+    fn one_wrong_bit_is_seen_where_the_size_is_right() {
+        let machine = Recorder::machine();
+        machine.put("/usr/bin/burnin", "abb");
+        machine.put("/etc/assay/ca.pem", "ab");
+        let error = image().check(&machine).unwrap_err();
+        assert!(error.to_string().contains("1 of 2 files"), "{error}");
+        assert!(error.to_string().contains("`/usr/bin/burnin` (its SHA-256 is "), "{error}");
     }
 
     #[test]

@@ -53,7 +53,11 @@ fn machine() -> Recorder {
     let machine = Recorder::machine();
     machine.put("/proc/cmdline", "quiet panic=-1\n");
     machine.put(config::SITE_FILE, SITE);
-    machine.put(crate::image::FILE, r#"{"build_epoch":1767225600,"files":[{"path":"init","size":2}]}"#);
+    machine.put(
+        crate::image::FILE,
+        r#"{"build_epoch":1767225600,"files":[{"path":"init","size":2,
+            "sha256":"2689367b205c16ce32ed4200942b8b8b1e262dfc70d9bc9fbc77c49699a4f1df"}]}"#,
+    );
     machine.put("/init", "ok");
     let dir = "/usr/lib/modules/6.12.0";
     machine.put(&format!("{dir}/modules.dep"), "kernel/a.ko.xz:\nkernel/b.ko:\n");
@@ -110,12 +114,13 @@ fn a_clock_that_can_be_true_is_left_alone_and_one_in_2099_is_not() {
 #[test]
 fn a_failure_is_typed_and_its_policy_holds() {
     type Change = fn(&Recorder);
-    let cases: [(&str, Change); 5] = [
+    let cases: [(&str, Change); 6] = [
         ("assay: failed mount MOUNT: ", |m| m.refuse("mount proc", libc::EPERM)),
         ("assay: failed config CONFIG: the kernel command line: `tokn` is no key", |m| {
             m.put("/proc/cmdline", "assay.tokn=x");
         }),
         ("assay: failed image IMAGE: 1 of 1 files", |m| m.put("/init", "o")),
+        ("the first is `/init` (its SHA-256 is ", |m| m.put("/init", "oj")),
         ("assay: failed image IMAGE: `/etc/assay/image.json` is not", |m| m.put(crate::image::FILE, "{")),
         ("assay: failed config CONFIG: missing: set `inventory=", |m| {
             m.put(config::SITE_FILE, "on_failure=reboot");

@@ -82,6 +82,8 @@ pub trait System: Debug + Send + Sync {
     fn list(&self, dir: &Path) -> io::Result<Vec<Entry>>;
     /// Size of a file in bytes, through links.
     fn size(&self, path: &Path) -> io::Result<u64>;
+    /// SHA-256 of a file of any size, through links.
+    fn sha256(&self, path: &Path) -> io::Result<[u8; 32]>;
     /// Where a link leads.
     fn read_link(&self, path: &Path) -> io::Result<PathBuf>;
     /// Makes `console` standard input, output and error.

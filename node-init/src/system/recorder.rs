@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
 use super::devices::{DeviceEvent, DeviceEvents};
 use super::{Entry, Mount, Stop, System};
 
@@ -185,6 +187,11 @@ impl System for Recorder {
     fn size(&self, path: &Path) -> io::Result<u64> {
         let state = self.call(format!("size {}", path.display()))?;
         state.files.get(path).map(|file| file.len() as u64).ok_or_else(missing)
+    }
+
+    fn sha256(&self, path: &Path) -> io::Result<[u8; 32]> {
+        let state = self.call(format!("sha256 {}", path.display()))?;
+        state.files.get(path).map(|file| Sha256::digest(file).into()).ok_or_else(missing)
     }
 
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {

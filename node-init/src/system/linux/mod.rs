@@ -12,6 +12,7 @@ use rustix::mount::MountFlags;
 use rustix::process::Signal;
 use rustix::system::RebootCommand;
 use rustix::time::{ClockId, Timespec};
+use sha2::{Digest as _, Sha256};
 
 use super::devices::DeviceEvents;
 use super::{Entry, Mount, READ_BYTES_MAX, Stop, System};
@@ -97,6 +98,17 @@ impl System for Linux {
 
     fn size(&self, path: &Path) -> io::Result<u64> {
         Ok(fs::metadata(path)?.len())
+    }
+
+    fn sha256(&self, path: &Path) -> io::Result<[u8; 32]> {
+        let (mut file, mut digest) = (File::open(path)?, Sha256::new());
+        let mut piece = vec![0; 1 << 20];
+        loop {
+            match file.read(&mut piece)? {
+                0 => return Ok(digest.finalize().into()),
+                count => digest.update(&piece[..count]),
+            }
+        }
     }
 
     fn read_link(&self, path: &Path) -> io::Result<PathBuf> {
