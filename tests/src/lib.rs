@@ -3,6 +3,7 @@
 //! Tests that compute on the software device take turns ([`turn`]): it uses every core, and two at once would disturb each
 //! other's rates.
 
+pub mod driver;
 pub mod process;
 
 use std::fs::File;

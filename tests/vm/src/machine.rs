@@ -37,6 +37,8 @@ pub(crate) struct Machine {
     /// Another machine with the same is the same to an inventory, or a clone of it.
     pub(crate) uuid: String,
     arguments: Vec<String>,
+    /// Files for its layer of the site, each with its place in the image.
+    pub(crate) carried: Vec<(PathBuf, &'static str)>,
 }
 
 impl Machine {
@@ -46,7 +48,7 @@ impl Machine {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
         let uuid = format!("a55a7000-0000-4000-8000-{:012x}", number & 0xffff_ffff_ffff);
-        Self { name: name.to_owned(), uuid, arguments: Vec::new() }
+        Self { name: name.to_owned(), uuid, arguments: Vec::new(), carried: Vec::new() }
     }
 
     /// More arguments of QEMU.
@@ -77,6 +79,18 @@ impl Machine {
         let code = format!("if=pflash,format=raw,readonly=on,file={OVMF_CODE}");
         let variables = format!("if=pflash,format=raw,file={}", variables.display());
         Ok(self.with(&["-drive", &code, "-drive", &variables]))
+    }
+
+    /// A disk on a slot of which it can be taken while the machine runs, by the name `gone`.
+    pub(crate) fn with_removable_disk(&mut self, file: &Path) -> &mut Self {
+        let drive = format!("if=none,id=disk,format=raw,file={}", file.display());
+        self.with(&["-drive", &drive, "-device", "pcie-root-port,id=slot,chassis=1"]);
+        self.with(&["-device", "virtio-blk-pci,drive=disk,id=gone,bus=slot"])
+    }
+
+    /// A monitor on this socket.
+    pub(crate) fn with_monitor(&mut self, socket: &Path) -> &mut Self {
+        self.with(&["-qmp", &format!("unix:{},server=on,wait=off", socket.display())])
     }
 
     /// Kernel and layers from files, without firmware or network.

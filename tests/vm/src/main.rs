@@ -5,6 +5,7 @@
 
 mod console;
 mod machine;
+mod monitor;
 mod process;
 mod scenario;
 mod site;

@@ -54,7 +54,8 @@ impl Site {
         Ok(site)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A place for a file of this story.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
@@ -115,9 +116,14 @@ impl Site {
     pub(crate) fn offer(&self, machine: &mut Machine, firmware: Firmware) -> Result<()> {
         machine.on_network(Some(&self.url));
         if firmware == Firmware::Uefi {
-            machine.with_uefi(self.folder.path())?;
+            self.give_uefi(machine)?;
         }
         Ok(())
+    }
+
+    /// Gives a machine UEFI, whose variables outlive its boots.
+    pub(crate) fn give_uefi(&self, machine: &mut Machine) -> Result<()> {
+        machine.with_uefi(self.folder.path()).map(|_| ())
     }
 
     /// How machines reach the inventory.
@@ -159,6 +165,9 @@ impl Site {
         command.args(["layer", "--name", "site", "--out"]).arg(&out);
         command.arg(format!("{}=/etc/assay/site.conf", conf.display()));
         command.arg(format!("{}=/etc/assay/ca.pem", ca.display()));
+        for (from, to) in &machine.carried {
+            command.arg(format!("{}={to}", from.display()));
+        }
         run(&mut command)?;
         let mut layers = Vec::new();
         for path in [
@@ -195,9 +204,13 @@ impl Site {
 
     /// What a node is made of.
     pub(crate) fn hardware(&self, id: &str) -> Result<Value> {
+        Ok(self.record(id)?["hardware"].take())
+    }
+
+    /// All that the inventory says of a node.
+    pub(crate) fn record(&self, id: &str) -> Result<Value> {
         let text = self.inventory(&["node", id, "--json"])?;
-        let mut document: Value = serde_json::from_str(&text).context("reading the node")?;
-        Ok(document["hardware"].take())
+        serde_json::from_str(&text).context("reading the node")
     }
 
     /// The node that there is.
