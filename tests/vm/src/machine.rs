@@ -84,8 +84,8 @@ impl Machine {
     /// A disk on a slot of which it can be taken while the machine runs, by the name `gone`.
     pub(crate) fn with_removable_disk(&mut self, file: &Path) -> &mut Self {
         let drive = format!("if=none,id=disk,format=raw,file={}", file.display());
-        self.with(&["-drive", &drive, "-device", "pcie-root-port,id=slot,chassis=1"]);
-        self.with(&["-device", "virtio-blk-pci,drive=disk,id=gone,bus=slot"])
+        self.with(&["-drive", &drive, "-device", "pcie-root-port,id=rp0,chassis=1"]);
+        self.with(&["-device", "virtio-blk-pci,drive=disk,id=gone,bus=rp0"])
     }
 
     /// A monitor on this socket.
