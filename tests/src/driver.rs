@@ -15,6 +15,8 @@ pub enum Sickness {
     Hang,
     /// It takes all memory that it can get.
     Eat,
+    /// It stops the first process of the machine, whose root it must be: only for machines of one's own.
+    FreezeInit,
 }
 
 impl Sickness {
@@ -23,6 +25,7 @@ impl Sickness {
             Self::Crash => "CRASH",
             Self::Hang => "HANG",
             Self::Eat => "EAT",
+            Self::FreezeInit => "FREEZE",
         }
     }
 }

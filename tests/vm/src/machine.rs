@@ -60,12 +60,33 @@ impl Machine {
     /// A network card on a network with DHCP, on which 10.0.2.2 is this machine's loopback.
     pub(crate) fn on_network(&mut self, bootfile: Option<&str>) -> &mut Self {
         let bootfile = bootfile.map(|url| format!(",bootfile={url}")).unwrap_or_default();
-        self.with(&[
-            "-netdev",
-            &format!("user,id=net{bootfile}"),
-            "-device",
-            "virtio-net-pci,netdev=net,bootindex=1",
-        ])
+        self.with_card(&format!("user,id=net{bootfile}"))
+    }
+
+    /// The same network, of which nothing but DHCP works: the server for DNS that it names never answers.
+    pub(crate) fn on_network_without_dns(&mut self) -> &mut Self {
+        self.with_card("user,id=net,restrict=on")
+    }
+
+    /// The same network, on which what the machine sends goes on its way every ten seconds, until that is ended by the
+    /// name `slow`.
+    pub(crate) fn on_slow_network(&mut self) -> &mut Self {
+        self.on_network(None)
+            .with(&["-object", "filter-buffer,id=slow,netdev=net,queue=all,interval=10000000"])
+    }
+
+    /// A network on which nobody is.
+    pub(crate) fn on_silent_network(&mut self) -> &mut Self {
+        self.with_card("hubport,id=net,hubid=0")
+    }
+
+    fn with_card(&mut self, network: &str) -> &mut Self {
+        self.with(&["-netdev", network, "-device", "virtio-net-pci,netdev=net,bootindex=1"])
+    }
+
+    /// A hardware watchdog (Intel 6300ESB) that starts the machine again; so does whatever else resets it.
+    pub(crate) fn with_watchdog(&mut self) -> &mut Self {
+        self.with(&["-device", "i6300esb", "-action", "reboot=reset,watchdog=reset"])
     }
 
     /// UEFI in the place of SeaBIOS; its variables are written to this folder.

@@ -30,24 +30,25 @@ const ALL: &[Scenario] = &[
     Scenario {
         name: "no-nic",
         what: "no network card",
-        tell: |a, n| fails(a, n, "network NO_LINK", |_, _| Ok(())),
+        tell: |a, n| fails(a, n, "network NO_LINK", &[], |_, _| Ok(())),
     },
     Scenario {
         name: "no-dhcp",
         what: "a network on which nobody answers DHCP",
         tell: |a, n| {
-            fails(a, n, "network NO_DHCP", |machine, settings| {
+            fails(a, n, "network NO_DHCP", &["eth0: no DHCP server answered"], |machine, settings| {
                 settings.push(("net.timeout", "20".to_owned()));
-                machine.with(&["-netdev", "hubport,id=net,hubid=0", "-device", "virtio-net-pci,netdev=net"]);
+                machine.on_silent_network();
                 Ok(())
             })
         },
     },
+    Scenario { name: "slow-dhcp", what: "DHCP whose answers are ten seconds late", tell: slow_dhcp },
     Scenario {
         name: "unknown-name",
         what: "a name of the inventory that nobody knows",
         tell: |a, n| {
-            fails(a, n, "register INVENTORY_DOWN", |machine, settings| {
+            fails(a, n, "register INVENTORY_DOWN", &["Name or service not known"], |machine, settings| {
                 machine.on_network(None);
                 set(settings, "inventory", "https://inventory.invalid:8443");
                 settings.push(("give_up_after", "10".to_owned()));
@@ -56,10 +57,28 @@ const ALL: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "dead-dns",
+        what: "a server for DNS that never answers",
+        tell: |a, n| {
+            fails(
+                a,
+                n,
+                "register INVENTORY_DOWN",
+                &["Temporary failure in name resolution"],
+                |machine, settings| {
+                    machine.on_network_without_dns();
+                    set(settings, "inventory", "https://inventory.example:8443");
+                    settings.push(("give_up_after", "10".to_owned()));
+                    Ok(())
+                },
+            )
+        },
+    },
+    Scenario {
         name: "bad-settings",
         what: "two mistakes in the site's settings, both named",
         tell: |a, n| {
-            fails(a, n, "config CONFIG", |_, settings| {
+            fails(a, n, "config CONFIG", &["ftp://inventory", "on_don"], |_, settings| {
                 set(settings, "inventory", "ftp://inventory");
                 settings.push(("on_don", "reboot".to_owned()));
                 Ok(())
@@ -83,6 +102,11 @@ const ALL: &[Scenario] = &[
         name: "driver-memory",
         what: "a Vulkan driver that takes all memory",
         tell: |a, n| is_kept_out(a, n, Sickness::Eat, "signal 9"),
+    },
+    Scenario {
+        name: "watchdog",
+        what: "a first process that is stopped, and the boot after the watchdog's reset",
+        tell: watchdog,
     },
     Scenario {
         name: "disk-removed",
@@ -152,11 +176,12 @@ fn start(arguments: &Arguments, machine: &Machine, name: &str) -> Result<Running
     machine.start(&arguments.consoles.join(format!("{name}.log")))
 }
 
-/// A machine that says why it failed, and powers itself off; the inventory has no node.
+/// A machine that says why it failed, in these words too, and powers itself off; the inventory has no node.
 fn fails(
     arguments: &Arguments,
     name: &str,
     code: &str,
+    words: &[&str],
     prepare: fn(&mut Machine, &mut Settings) -> Result<()>,
 ) -> Result<()> {
     let site = Site::start(arguments)?;
@@ -165,7 +190,10 @@ fn fails(
     prepare(&mut machine, &mut settings)?;
     site.put(&mut machine, &settings, &site.ca(), |_| ())?;
     let mut running = start(arguments, &machine, name)?;
-    running.line(&format!("assay: failed {code}: "), DEADLINE)?;
+    let line = running.line(&format!("assay: failed {code}: "), DEADLINE)?;
+    for word in words {
+        ensure!(line.contains(word), "it does not say `{word}`: {line}");
+    }
     running.line("assay: power OFF", OFF)?;
     running.off(OFF)?;
     ensure!(site.nodes()?.is_empty(), "the inventory has a node");
@@ -241,18 +269,23 @@ fn corrupted(arguments: &Arguments, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Beside the image's own driver there is one that goes wrong: the node registers, what happened is in its record, and it
-/// gets no work.
-fn is_kept_out(arguments: &Arguments, name: &str, sickness: Sickness, words: &str) -> Result<()> {
+fn give_driver(machine: &mut Machine, site: &Site, sickness: Sickness) -> Result<()> {
     const LIBRARY: &str = "/usr/lib/assay-sick-driver.so";
-    let site = Site::start(arguments)?;
     let folder = site.path("driver");
     std::fs::create_dir(&folder).context("making a folder for the driver")?;
     let sick = driver::build(&folder, sickness, Some(Path::new(LIBRARY))).context("building the driver")?;
-    let mut machine = Machine::named(name);
-    machine.on_network(None);
     machine.carried.push((sick.library, LIBRARY));
     machine.carried.push((sick.manifest, "/usr/share/vulkan/icd.d/assay-sick-driver.json"));
+    Ok(())
+}
+
+/// Beside the image's own driver there is one that goes wrong: the node registers, what happened is in its record, and it
+/// gets no work.
+fn is_kept_out(arguments: &Arguments, name: &str, sickness: Sickness, words: &str) -> Result<()> {
+    let site = Site::start(arguments)?;
+    let mut machine = Machine::named(name);
+    machine.on_network(None);
+    give_driver(&mut machine, &site, sickness)?;
     site.put(&mut machine, &site.settings()?, &site.ca(), |_| ())?;
     let mut running = start(arguments, &machine, name)?;
     running.line("assay: registered ", DEADLINE)?;
@@ -262,6 +295,41 @@ fn is_kept_out(arguments: &Arguments, name: &str, sickness: Sickness, words: &st
     // Not known to be faulty, and so far from proven.
     ensure!(node.state == "validating", "the node is {node:?}");
     ensure!(record.contains(words), "nothing in the inventory says `{words}`: {record}");
+    Ok(())
+}
+
+/// Every answer comes after questions were asked again, to more than one of them.
+fn slow_dhcp(arguments: &Arguments, name: &str) -> Result<()> {
+    let site = Site::start(arguments)?;
+    let socket = site.path("monitor");
+    let mut machine = Machine::named(name);
+    machine.on_slow_network().with_monitor(&socket);
+    site.put(&mut machine, &site.settings()?, &site.ca(), |_| ())?;
+    let mut running = start(arguments, &machine, name)?;
+    running.line("assay: phase network", DEADLINE)?;
+    let asked = running.took();
+    running.line("assay: phase clock", DEADLINE)?;
+    let waited = running.took().saturating_sub(asked);
+    ensure!(waited > Duration::from_secs(10), "DHCP was not slow: {waited:?}");
+    Monitor::connect(&socket)?.execute("object-del", &json!({ "id": "slow" }))?;
+    is_available(&mut running, &site)
+}
+
+/// A process that does not run feeds no watchdog. The machine starts again, says why, and stops there in the same way:
+/// what is wrong with it is still there.
+fn watchdog(arguments: &Arguments, name: &str) -> Result<()> {
+    let site = Site::start(arguments)?;
+    let socket = site.path("monitor");
+    let mut machine = Machine::named(name);
+    machine.on_network(None).with_watchdog().with_monitor(&socket);
+    give_driver(&mut machine, &site, Sickness::FreezeInit)?;
+    site.put(&mut machine, &site.settings()?, &site.ca(), |_| ())?;
+    let mut running = start(arguments, &machine, name)?;
+    running.line("assay: phase register", DEADLINE)?;
+    Monitor::connect(&socket)?.event("WATCHDOG").context("nobody reset the machine")?;
+    let told = running.line("assay: previous boot ended in phase ", DEADLINE)?;
+    ensure!(told.contains("(WATCHDOG)"), "the second boot says `{told}`");
+    ensure!(site.nodes()?.iter().all(|node| node.state != "available"), "the node may take work");
     Ok(())
 }
 
