@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders bench calibrate compare gpu image pxe vm clean-state
+.PHONY: help bringup test lint shaders faults bench calibrate compare gpu image pxe vm clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -14,6 +14,7 @@ help:
 	@echo "make shaders   compile the GLSL anew after a change (needs a C++ compiler)"
 	@echo "make pxe       build the boot image; boot empty virtual machines by PXE, BIOS and UEFI, to a node in the pool"
 	@echo "make vm        what can go wrong at boot, a virtual machine for each"
+	@echo "make faults    every fault of the table put in, seen to arrive and judged (minutes); writes docs/faults.md"
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
 	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
@@ -29,6 +30,7 @@ bringup:
 test: lint
 	@$(CARGO) nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest
 	$(CARGO) build --workspace --bins --locked
+	$(CARGO) build -p fault-layer --locked
 	@tests/roots/make-root.sh $(MESA_ROOT)
 	CARGO_TARGET_$(TRIPLE)_RUNNER="$(CURDIR)/tests/roots/in-root.sh $(MESA_ROOT)" ASSAY_EXPECT_FEATURES=matrix \
 		$(CARGO) nextest run --workspace --locked -E 'package(burnin) & binary(conformance)'
@@ -41,6 +43,12 @@ lint:
 
 shaders:
 	$(CARGO) run --locked -p kernels-compile
+
+# The programs under test are those that `make test` builds.
+faults:
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) build -p fault-layer --locked
+	target/debug/faults --page docs/faults.md
 
 bench:
 	$(CARGO) bench --locked -p benches

@@ -6,6 +6,29 @@ use std::process::{Command, Stdio};
 
 const SOURCE: &str = include_str!("driver.c");
 
+/// Where Debian keeps the manifests of drivers.
+const MANIFESTS: &str = "/usr/share/vulkan/icd.d";
+
+/// The manifest of Mesa's software device.
+///
+/// # Panics
+/// If it is not installed.
+pub fn software() -> PathBuf {
+    let found =
+        std::fs::read_dir(MANIFESTS).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    let is_software =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lvp_icd"));
+    let mut found = found.filter(is_software);
+    found.next().unwrap_or_else(|| panic!("no lvp_icd*.json in {MANIFESTS}: install mesa-vulkan-drivers"))
+}
+
+/// The program is shown these drivers, and no others.
+pub fn only(command: &mut Command, manifests: &[PathBuf]) {
+    let list = std::env::join_paths(manifests).unwrap_or_else(|error| panic!("{manifests:?}: {error}"));
+    // The loader of Debian 12 knows both names, older ones the second.
+    command.env("VK_DRIVER_FILES", &list).env("VK_ICD_FILENAMES", list);
+}
+
 /// What goes wrong when the loader first speaks to the driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sickness {

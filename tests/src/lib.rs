@@ -4,6 +4,8 @@
 //! other's rates.
 
 pub mod driver;
+pub mod faults;
+pub mod layer;
 pub mod process;
 
 use std::fs::File;
@@ -33,11 +35,14 @@ pub fn burnin(arguments: &[&str]) -> Command {
     command
 }
 
-/// Where cargo puts programs: a test lies in the folder `deps` of it.
+/// Where cargo puts programs: a test lies in the folder `deps` of it, a program in itself.
 fn profile_folder() -> PathBuf {
-    let test = std::env::current_exe().unwrap_or_else(|error| panic!("finding this test: {error}"));
-    let folder = test.parent().and_then(Path::parent);
-    folder.unwrap_or_else(|| panic!("`{}` lies in no profile folder", test.display())).to_owned()
+    let this = std::env::current_exe().unwrap_or_else(|error| panic!("finding this program: {error}"));
+    let folder = this.parent().map(|folder| match folder.ends_with("deps") {
+        true => folder.parent().unwrap_or(folder),
+        false => folder,
+    });
+    folder.unwrap_or_else(|| panic!("`{}` lies in no profile folder", this.display())).to_owned()
 }
 
 /// A turn on the software device, until it is dropped.

@@ -3,30 +3,20 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::path::Path;
 use std::time::Duration;
 
 use report::{Outcome, Verdict};
 use stories::driver::{self, Sickness};
 use stories::{burnin, process, report_in};
 
-/// The loader reads these manifests and no others.
-const MANIFESTS: &str = "/usr/share/vulkan/icd.d";
 const PATIENCE: Duration = Duration::from_secs(120);
-
-fn working_driver() -> String {
-    let mut found = std::fs::read_dir(MANIFESTS).unwrap().map(|entry| entry.unwrap().path());
-    let is_software = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with("lvp_icd");
-    found.find(|path| is_software(path)).unwrap().display().to_string()
-}
 
 fn is_named(sickness: Sickness, words: &str) {
     let folder = tempfile::tempdir().unwrap();
     let sick = driver::build(folder.path(), sickness, None).unwrap();
     let out = folder.path().join("out");
     let mut command = burnin(&["run", "--plan", "smoke-software", "--quiet", "--out"]);
-    command.arg(&out).env("VK_DRIVER_FILES", format!("{}:{}", working_driver(), sick.manifest.display()));
-    command.env("VK_ICD_FILENAMES", format!("{}:{}", working_driver(), sick.manifest.display()));
+    driver::only(command.arg(&out), &[driver::software(), sick.manifest]);
     let ended = process::run(&mut command, PATIENCE);
     assert_eq!(ended.code(), Some(4), "{}", ended.text());
     assert!(ended.text().contains(words), "{}", ended.text());

@@ -78,6 +78,9 @@ impl Worker {
             .arg("worker")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // Mesa's layer that puts a desktop's favourite device first reads beyond the list where a driver shows no
+            // device at all (22.3.6), and a node whose GPU is gone would look like one with a broken driver.
+            .env("NODEVICE_SELECT", "1")
             // A group of its own: Ctrl-C on the terminal is for the parent, which ends its workers in order.
             .process_group(0)
             .spawn()

@@ -33,7 +33,7 @@ pub fn examine(check: CheckId, plan: &Plan, facts: &NodeFacts, listed: &Listed) 
     result.coverage.push(coverage("devices", accepted.len() as f64));
     result.notes = notes(facts, listed);
     let reason = if plan.is_software() {
-        software(plan, listed, &accepted)
+        software(plan, facts, listed, &accepted)
     } else {
         hardware(plan, facts, listed, &accepted)
     };
@@ -44,10 +44,10 @@ pub fn examine(check: CheckId, plan: &Plan, facts: &NodeFacts, listed: &Listed) 
     result
 }
 
-fn software(plan: &Plan, listed: &Listed, accepted: &[&DeviceInfo]) -> Option<Reason> {
+fn software(plan: &Plan, facts: &NodeFacts, listed: &Listed, accepted: &[&DeviceInfo]) -> Option<Reason> {
     match listed {
         Err(message) => Some(ReasonCode::DriverError.because(message.clone())),
-        Ok(_) => too_few(plan, accepted),
+        Ok(_) => stray(accepted, facts).or_else(|| too_few(plan, accepted)),
     }
 }
 
@@ -64,9 +64,8 @@ fn hardware(plan: &Plan, facts: &NodeFacts, listed: &Listed, accepted: &[&Device
     if unseen.len() > anonymous {
         return unseen.first().map(|function| invisible(function, unseen.len(), listed));
     }
-    if let Some(stray) = accepted.iter().find(|device| stray(device, facts)) {
-        let detail = format!("Vulkan shows {} at {}, where PCI has no GPU", stray.name, stray.id);
-        return Some(ReasonCode::SourcesDisagree.because(detail));
+    if let Some(reason) = stray(accepted, facts) {
+        return Some(reason);
     }
     if accepted.is_empty() && facts.gpus().next().is_none() {
         let others = match listed {
@@ -98,8 +97,11 @@ fn invisible(function: &PciFunction, count: usize, listed: &Listed) -> Reason {
 }
 
 /// A device that claims a PCI address at which PCI has no GPU.
-fn stray(device: &DeviceInfo, facts: &NodeFacts) -> bool {
-    device.address.is_some_and(|address| !facts.pci.iter().any(|function| function.address == address))
+fn stray(accepted: &[&DeviceInfo], facts: &NodeFacts) -> Option<Reason> {
+    let on_pci = |address| facts.pci.iter().any(|function| function.address == address);
+    let stray = accepted.iter().find(|device| device.address.is_some_and(|address| !on_pci(address)))?;
+    let detail = format!("Vulkan shows {} at {}, where PCI has no GPU", stray.name, stray.id);
+    Some(ReasonCode::SourcesDisagree.because(detail))
 }
 
 fn too_few(plan: &Plan, accepted: &[&DeviceInfo]) -> Option<Reason> {
@@ -239,5 +241,7 @@ mod tests {
         let listed = Ok(vec![device(Some("0000:3b:00.0"), DeviceKind::Discrete)]);
         assert_eq!(code("quick", &facts(vec![]), &listed), error(ReasonCode::SourcesDisagree));
         assert_eq!(code("quick", &NodeFacts::default(), &listed), error(ReasonCode::SourcesDisagree));
+        let lying = Ok(vec![device(Some("0000:3b:00.0"), DeviceKind::Cpu)]);
+        assert_eq!(code("quick-software", &facts(vec![]), &lying), error(ReasonCode::SourcesDisagree));
     }
 }
