@@ -1,4 +1,4 @@
-//! Every fault of the table that takes no minutes: it arrives, and ends as its row says. Without a fault the layer changes nothing.
+//! Every fault of the table that is not left to `make faults`: it arrives, and ends as its row says. Without a fault the layer changes nothing.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -35,7 +35,7 @@ pub struct Row {
     /// In how many seconds the verdict must be there.
     #[serde(default = "a_minute")]
     pub within_s: u32,
-    /// Does it take minutes? Such a row is left to `make faults`.
+    /// Is it left to `make faults`: for its length, or since a row of its kind is in `make test`?
     #[serde(default)]
     pub long: bool,
 }
