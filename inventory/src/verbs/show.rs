@@ -7,7 +7,7 @@ use inventory::store::read::{AuditRow, NodeDetail, NodeSummary};
 use jiff::Timestamp;
 use report::text::clean;
 
-use crate::hardware::Hardware;
+use super::hardware::Hardware;
 
 /// Nodes, one per line.
 pub(crate) fn nodes(nodes: &[NodeSummary], state: Option<State>) -> String {

@@ -1,0 +1,29 @@
+//! `inventory audit`: who did what, and what was refused.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::json;
+
+use super::{print, show, view};
+
+/// Show who did what, and what was refused
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// So many lines, the latest
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    last: u32,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+impl Audit {
+    pub(crate) fn run(self, data: PathBuf) -> Result<ExitCode> {
+        let lines = view(data)?.audit(self.last)?;
+        print(self.json, &json!({ "audit": lines }), || show::audit(&lines))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,40 @@
+//! `inventory node`: all about one node, and what it is made of.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+
+use super::hardware::Hardware;
+use super::{WRONG_USAGE, print, show, view};
+
+/// Show all about one node
+#[derive(Debug, Args)]
+pub(crate) struct Node {
+    /// Its id, as `inventory nodes` lists it
+    id: String,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+impl Node {
+    pub(crate) fn run(self, data: PathBuf) -> Result<ExitCode> {
+        let view = view(data)?;
+        let Some(node) = view.node(&self.id)? else {
+            writeln!(
+                io::stderr(),
+                "inventory: there is no node `{}`: `inventory nodes` lists those there are",
+                report::text::clean(&self.id)
+            )?;
+            return Ok(ExitCode::from(WRONG_USAGE));
+        };
+        let hardware = Hardware::of(&view, &node)?;
+        let mut document = serde_json::to_value(&node)?;
+        document["hardware"] = serde_json::to_value(&hardware)?;
+        print(self.json, &document, || show::node(&node, hardware.as_ref()))?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
