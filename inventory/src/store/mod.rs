@@ -16,6 +16,7 @@ mod token;
 mod enrol;
 mod accept;
 mod site;
+mod transfer;
 pub mod read;
 
 use std::fmt;
@@ -29,6 +30,7 @@ pub use audit::Entry;
 pub use engine::{DatabaseError, Location, LocationError};
 pub use enrol::Enrolment;
 pub use token::{IssuedToken, TTL_MAX, TokenError, issue};
+pub use transfer::{TransferError, Transferred, transfer};
 pub(crate) use tx::clean;
 
 use crate::clock::Clock;
