@@ -44,6 +44,7 @@ enum Verb {
     Nodes(verbs::nodes::Nodes),
     Node(verbs::node::Node),
     Audit(verbs::audit::Audit),
+    Tournament(verbs::tournament::Tournament),
 }
 
 fn main() -> ExitCode {
@@ -72,5 +73,6 @@ fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
         Verb::Nodes(nodes) => nodes.run(&site),
         Verb::Node(node) => node.run(&site),
         Verb::Audit(audit) => audit.run(&site),
+        Verb::Tournament(tournament) => tournament.run(),
     }
 }
