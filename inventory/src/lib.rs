@@ -19,3 +19,4 @@ pub mod lifecycle;
 pub mod serve;
 pub mod api;
 pub mod store;
+pub mod tournament;
