@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -77,6 +79,64 @@ impl<K: Eq + Hash> Buckets<K> {
     }
 }
 
+/// What those who take connections must know of the requests: whose come from nodes that were let in and owe a report, and
+/// whether there are too many.
+///
+/// Nodes that owe a report are nearly done, and go first when not all can be served. Who shares an address with one
+/// (behind a NAT) goes first with it; it is a matter of order, not of trust.
+#[derive(Debug, Default)]
+pub struct Pressure {
+    finishing: Mutex<HashMap<IpAddr, Instant>>,
+    overloaded: AtomicBool,
+}
+
+/// A burn-in that takes longer loses its place in front.
+const FINISHING_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Sources remembered.
+const FINISHING_MAX: usize = 1 << 16;
+
+impl Pressure {
+    fn finishing(&self) -> MutexGuard<'_, HashMap<IpAddr, Instant>> {
+        self.finishing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request was refused since there are too many.
+    pub fn overloaded(&self) {
+        self.overloaded.store(true, Ordering::Relaxed);
+    }
+
+    /// Was one refused since the last time that this was asked?
+    pub fn was_overloaded(&self) -> bool {
+        self.overloaded.swap(false, Ordering::Relaxed)
+    }
+
+    /// A node from there was let in.
+    pub fn begin_finishing(&self, address: IpAddr) {
+        self.begin_finishing_at(address, Instant::now());
+    }
+
+    fn begin_finishing_at(&self, address: IpAddr, now: Instant) {
+        let mut sources = self.finishing();
+        if sources.len() >= FINISHING_MAX {
+            sources.retain(|_, since| now.saturating_duration_since(*since) < FINISHING_FOR);
+        }
+        // If all of them are still at it, one more is not remembered.
+        if sources.len() < FINISHING_MAX {
+            sources.insert(source_of(address), now);
+        }
+    }
+
+    /// Its report is stored.
+    pub fn end_finishing(&self, address: IpAddr) {
+        self.finishing().remove(&source_of(address));
+    }
+
+    /// Is a node from there nearly done?
+    pub fn is_finishing(&self, address: IpAddr) -> bool {
+        self.finishing().contains_key(&source_of(address))
+    }
+}
+
 /// What counts as one source: an IPv4 address, or the 64 bits of an IPv6 network (a single machine has all the rest).
 pub fn source_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
@@ -91,7 +151,6 @@ pub fn source_of(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     const RATE: Rate = Rate { per_s: 2.0, burst: 3.0 };
 
@@ -115,6 +174,20 @@ mod tests {
         let later = start + Duration::from_secs(10);
         assert_eq!(buckets.take_at(5000, later), Ok(0));
         assert_eq!(buckets.by_key.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn who_owes_a_report_is_remembered_until_it_comes_and_memory_is_bounded() {
+        let (pressure, start) = (Pressure::default(), Instant::now());
+        let address = |n: u32| IpAddr::from(n.to_be_bytes());
+        pressure.begin_finishing(address(1));
+        assert!(pressure.is_finishing(address(1)) && !pressure.is_finishing(address(2)));
+        pressure.end_finishing(address(1));
+        assert!(!pressure.is_finishing(address(1)));
+        (0..100_000).for_each(|n| pressure.begin_finishing_at(address(n), start));
+        assert_eq!(pressure.finishing().len(), FINISHING_MAX);
+        pressure.begin_finishing_at(address(200_000), start + FINISHING_FOR);
+        assert_eq!(pressure.finishing().len(), 1);
     }
 
     #[test]
