@@ -21,7 +21,6 @@ use tokio::time::{Instant, sleep_until};
 use super::figures::{Figures, Quantiles};
 use super::fleet::{FleetOptions, VirtualNode};
 use super::node::live;
-use super::random::Seeded;
 use super::server::Apart;
 use super::site::{SimulateError, Site, demand_kept};
 use super::tally::Counts;
