@@ -15,7 +15,7 @@ pub struct Found {
     pub stored: u64,
     /// Acknowledged reports that it does not hold.
     pub lost: u64,
-    /// Reports that it holds more than once, or revisions that were told twice.
+    /// Reports that it holds more than once, and acknowledgements that name one place twice.
     pub twice: u64,
     /// Acknowledged reports whose bytes are not those that were sent.
     pub altered: u64,
@@ -31,7 +31,7 @@ pub fn compare(database: &Path, acknowledged: &[Acknowledged]) -> Result<Found, 
         by_node.entry(&ack.node_id).or_default().push(ack);
     }
     let mut found = Found { nodes: view.nodes(None)?.len() as u64, ..Found::default() };
-    let mut revisions = HashSet::new();
+    let (mut revisions, mut told_places) = (HashSet::new(), HashSet::new());
     for (node_id, told) in by_node {
         let Some(node) = view.node(node_id)? else {
             found.lost += told.len() as u64;
@@ -45,6 +45,7 @@ pub fn compare(database: &Path, acknowledged: &[Acknowledged]) -> Result<Found, 
             found.twice += u64::from(!fresh);
         }
         for ack in told {
+            found.twice += u64::from(!told_places.insert((&ack.node_id, &ack.boot_id, ack.sequence)));
             let place =
                 |r: &&crate::store::read::ReportRow| r.boot_id == ack.boot_id && r.sequence == ack.sequence;
             let Some(report) = node.reports.iter().find(place) else {

@@ -259,8 +259,8 @@ mod tests {
     }
 
     #[test]
-    fn reports_with_one_device_have_about_20_kb() {
-        let bytes = fleet(7, 1).report_bytes();
-        assert!((17_000..25_000).contains(&bytes), "{bytes}");
+    fn a_report_on_one_gpu_has_about_26_kb_and_one_on_eight_about_114() {
+        let bytes = [1, 8].map(|gpus| fleet(7, gpus).report_bytes());
+        assert!((24_000..28_000).contains(&bytes[0]) && (105_000..120_000).contains(&bytes[1]), "{bytes:?}");
     }
 }

@@ -36,6 +36,8 @@ pub struct Overload {
     pub times: f64,
     /// For how long it is watched afterwards.
     pub after: Duration,
+    /// Share of the peak that must remain.
+    pub goodput_min: f64,
     /// Keep server and nodes on processors of their own.
     pub apart: bool,
 }
@@ -46,8 +48,6 @@ const AT_A_TIME: usize = 64;
 const CONNECTIONS_OF_ONE: f64 = 2.0;
 /// How often new nodes are added to a flood.
 const PACE: Duration = Duration::from_millis(20);
-/// Share of the peak that must remain.
-const GOODPUT_MIN: f64 = 0.8;
 /// Share of the nodes that come afterwards that must be registered within a second for the server to be well again.
 const WELL: f64 = 0.95;
 /// Share of the flood that must really have come.
@@ -87,8 +87,13 @@ pub async fn run(options: FleetOptions, load: Overload, dir: &PathBuf) -> Result
     let asked = format!("at least {:.1} times", OFFERED_MIN * load.times);
     figures.demand("offered", format!("{offered:.1} times"), asked, offered >= OFFERED_MIN * load.times);
     let share = flood.registered_per_s / peak;
-    let asked = format!("at least {:.0} % of the peak", 100.0 * GOODPUT_MIN);
-    figures.demand("goodput in the flood", format!("{:.0} %", 100.0 * share), asked, share >= GOODPUT_MIN);
+    let asked = format!("at least {:.0} % of the peak", 100.0 * load.goodput_min);
+    figures.demand(
+        "goodput in the flood",
+        format!("{:.0} %", 100.0 * share),
+        asked,
+        share >= load.goodput_min,
+    );
     let well = recovery.map_or("never".to_owned(), |after| format!("{} s", after.as_secs()));
     let met = recovery.is_some_and(|after| after <= RECOVERY_MAX);
     figures.demand("well again after", well, format!("at most {} s", RECOVERY_MAX.as_secs()), met);

@@ -142,7 +142,7 @@ impl ServerUnderLoad {
         let mut tokens = Vec::with_capacity(count);
         while tokens.len() < count {
             let many = AT_ONCE.min(count - tokens.len());
-            let issued = store::issue(&self.data.database(), &SystemClock, plan, TTL_MAX, many)?;
+            let issued = store::issue(self.data.database(), &SystemClock, plan, TTL_MAX, many)?;
             tokens.extend(issued.into_iter().map(|token| token.token));
         }
         Ok(tokens)

@@ -84,6 +84,9 @@ enum Subject {
         /// For how long it is watched afterwards
         #[arg(long, default_value = "60s")]
         after: SignedDuration,
+        /// Share of the peak that must remain
+        #[arg(long, value_name = "SHARE", default_value_t = 0.8)]
+        goodput_min: f64,
         /// Keep the server on one processor and the nodes on the others
         #[arg(long)]
         apart: bool,
@@ -142,12 +145,13 @@ impl Simulate {
                 };
                 sustained::run(fleet(connections, Duration::ZERO, Duration::ZERO), stream, &self.dir).await?
             }
-            Subject::Overload { peak, flood, times, after, apart } => {
+            Subject::Overload { peak, flood, times, after, goodput_min, apart } => {
                 let load = Overload {
                     peak: peak.unsigned_abs(),
                     flood: flood.unsigned_abs(),
                     times,
                     after: after.unsigned_abs(),
+                    goodput_min,
                     apart,
                 };
                 overload::run(fleet(0, Duration::ZERO, Duration::ZERO), load, &self.dir).await?
