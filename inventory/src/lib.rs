@@ -21,3 +21,4 @@ pub mod serve;
 pub mod api;
 pub mod store;
 pub mod simulate;
+pub mod tournament;

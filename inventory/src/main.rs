@@ -45,6 +45,7 @@ enum Verb {
     Node(verbs::node::Node),
     Audit(verbs::audit::Audit),
     Simulate(verbs::simulate::Simulate),
+    Tournament(verbs::tournament::Tournament),
 }
 
 fn main() -> ExitCode {
@@ -74,5 +75,6 @@ fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
         Verb::Node(node) => node.run(&site),
         Verb::Audit(audit) => audit.run(&site),
         Verb::Simulate(simulate) => simulate.run(),
+        Verb::Tournament(tournament) => tournament.run(),
     }
 }

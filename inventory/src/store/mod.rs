@@ -15,6 +15,7 @@ mod audit;
 mod token;
 mod enrol;
 mod accept;
+mod site;
 pub mod read;
 
 use std::fmt;
