@@ -45,6 +45,7 @@ enum Verb {
     Node(verbs::node::Node),
     Audit(verbs::audit::Audit),
     Migrate(verbs::migrate::Migrate),
+    Simulate(verbs::simulate::Simulate),
     Tournament(verbs::tournament::Tournament),
 }
 
@@ -75,6 +76,7 @@ fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
         Verb::Node(node) => node.run(&site),
         Verb::Audit(audit) => audit.run(&site),
         Verb::Migrate(migrate) => migrate.run(),
+        Verb::Simulate(simulate) => simulate.run(),
         Verb::Tournament(tournament) => tournament.run(),
     }
 }

@@ -17,7 +17,8 @@ use report::judge::review;
 use report::wire::{REPORT_BYTES_MAX, ReportAck, SIGNATURE_HEADER, signing_context};
 
 use super::enrol::decode_hex;
-use super::{Api, Peer, body, off_loop};
+use super::{Api, Peer, body};
+use crate::admission::Class;
 use crate::identity::sha256_hex;
 use crate::refusal::{Code, Refusal};
 use crate::store::{Store, Submission};
@@ -52,9 +53,12 @@ pub(super) async fn accept(
     let bytes =
         body::read(&headers, body, REPORT_BYTES_MAX).await.map_err(|refusal| refusal.of_node(&node_id))?;
     let store = api.store.clone();
-    let judged = off_loop(move || judged(&store, place, signature, bytes, address)).await;
+    let work = move || judged(&store, place, signature, bytes, address);
+    let judged = api.pool.run(Class::Finishing, work).await;
     let submission = judged.map_err(|refusal| refusal.of_node(&node_id))?;
-    api.store.accept(submission).await.map(Json)
+    let ack = api.store.accept(submission).await?;
+    api.pressure.end_finishing(address);
+    Ok(Json(ack))
 }
 
 fn place(path: Result<Path<(String, String, String)>, PathRejection>) -> Result<Place, Refusal> {
@@ -92,11 +96,12 @@ fn judged(
         };
         code.because(error.to_string().chars().take(DETAIL_CHARS_MAX).collect::<String>())
     })?;
-    check_content(&report, &place)?;
+    // From the plan itself: the digest beside it is only a claim.
+    let plan_digest = report.plan.digest();
+    check_content(&report, &place, &plan_digest)?;
     Ok(Submission {
         sha256: sha256_hex(&bytes),
-        // From the plan itself: the digest beside it is only a claim.
-        plan_digest: report.plan.digest(),
+        plan_digest,
         verdict: review(&report),
         run_id: report.run_id,
         node_id: place.node_id,
@@ -127,7 +132,7 @@ fn verify_signature(
     Ok(nonce)
 }
 
-fn check_content(report: &Report, place: &Place) -> Result<(), Refusal> {
+fn check_content(report: &Report, place: &Place, plan_digest: &str) -> Result<(), Refusal> {
     let run_id = &report.run_id;
     if run_id.len() != 32 || !run_id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(Code::BodyMalformed.because("`run_id` is not 32 hexadecimal digits in lower case"));
@@ -137,7 +142,7 @@ fn check_content(report: &Report, place: &Place) -> Result<(), Refusal> {
         Some(_) => return Err(Code::BootMismatch.because("`node.linux.boot_id` names another boot")),
         None => return Err(Code::BootMismatch.because("the report names no boot")),
     }
-    if report.plan_digest != report.plan.digest() {
+    if report.plan_digest != plan_digest {
         return Err(Code::PlanNotAccepted.because("`plan_digest` is not the digest of `plan`"));
     }
     Ok(())

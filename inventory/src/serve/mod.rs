@@ -4,6 +4,9 @@
 mod authority;
 mod tls;
 mod accept;
+mod places;
+mod handshakes;
+mod lag;
 mod plain;
 
 use std::fs::{self, File};
@@ -17,14 +20,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use accept::ConnectionLimits;
+pub use handshakes::HandshakeLimits;
 
 use crate::api::{self, RequestLimits};
 use crate::ca::CaError;
 use crate::clock::Clock;
 use crate::files::{DataDir, DataDirError, write_atomic};
+use crate::limits::Pressure;
 use crate::refusal::Refusal;
 use crate::store::{Location, Store, StoreError, StoreOptions};
-use accept::Acceptor;
+use accept::{Acceptor, listen};
 use tls::{TlsError, TlsKeeper};
 
 /// How to serve.
@@ -85,6 +90,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The system gives no threads.
+    #[error("starting the threads that judge reports")]
+    Threads(#[source] io::Error),
     /// A write failed.
     #[error(
         "the store could not write and stopped; nothing was acknowledged after that: look at the disk, then start again"
@@ -126,11 +134,13 @@ impl Server {
             authority::agree(&data, &store, options.replace_ca).await?;
         }
         let failed = |source| ServeError::Listen { address: options.listen, source };
-        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let listener = listen(options.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         write_atomic(&data.endpoint(), format!("{address}\n").as_bytes(), 0o644)?;
-        let router = api::router(store.clone(), options.requests);
-        let acceptor = Acceptor::new(options.connections, tls.current(), router, store.clone());
+        let pressure = Arc::new(Pressure::default());
+        let router = api::router(store.clone(), options.requests, Arc::clone(&pressure));
+        let router = router.map_err(ServeError::Threads)?;
+        let acceptor = Acceptor::new(options.connections, tls.current(), (router, pressure), store.clone());
         Ok(Self { data, address, listener, acceptor, tls, store, _lock: lock })
     }
 

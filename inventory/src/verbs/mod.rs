@@ -7,6 +7,7 @@ pub(crate) mod nodes;
 pub(crate) mod node;
 pub(crate) mod audit;
 pub(crate) mod migrate;
+pub(crate) mod simulate;
 pub(crate) mod tournament;
 mod hardware;
 mod show;

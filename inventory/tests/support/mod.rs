@@ -310,6 +310,7 @@ impl TestServer {
         };
         options.requests.per_source = Rate { per_s: 1e6, burst: 1e6 };
         options.connections.per_source = 512;
+        options.connections.rate = options.requests.per_source;
         change(&mut options);
         let data = options.data.clone();
         let location = options.database.clone().unwrap_or_else(|| DataDir::at(&data).database().into());
