@@ -196,6 +196,7 @@ impl From<rusqlite::Error> for DatabaseError {
                 // No code: it is of rusqlite itself, a value that does not convert.
                 Self::Rejected(Box::new(error))
             }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(Box::new(error)),
             Some(_) => Self::Fatal(Box::new(error)),
         }
     }
