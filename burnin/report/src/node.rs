@@ -195,6 +195,12 @@ pub struct PciFunction {
     /// Its PCI Express link, absent for functions without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<PciLink>,
+    /// Serial number of a GPU, where its driver tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
+    /// UUID of a GPU as its driver writes it, where it tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
 }
 
 impl PciFunction {

@@ -9,6 +9,8 @@
 //! Every refusal is a [`Problem`] (`application/problem+json`, RFC 9457). Both calls are idempotent: the same bytes
 //! again get the same answer.
 
+use std::collections::BTreeSet;
+
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -19,6 +21,8 @@ use crate::{MacAddr, NodeFacts, Verdict, VerdictRecord};
 pub const ENROL_BYTES_MAX: usize = 64 << 10;
 /// Largest report, in bytes.
 pub const REPORT_BYTES_MAX: usize = 1 << 20;
+/// Most serial numbers, UUIDs or switch ports of one kind in an identity.
+pub const PARTS_MAX: usize = 128;
 /// Deepest nesting of arrays and objects in a body.
 pub const JSON_DEPTH_MAX: usize = 16;
 /// The header that carries the signature of a report, in hexadecimal.
@@ -59,23 +63,63 @@ pub struct Identity {
     /// Host name: a hint for people, never evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
+    // What follows came later: left out where there is nothing, so that the proof of an older node still fits.
+    /// Maker of the system, who numbers by himself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system_vendor: Option<String>,
+    /// Maker of the board.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub board_vendor: Option<String>,
+    /// Serial number of the chassis; several nodes may share one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chassis_serial: Option<String>,
+    /// SHA-256 of the TPM's endorsement key (its public area), in lower-case hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tpm_ek_sha256: Option<String>,
+    /// Serial numbers of NVMe disks, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nvme_serials: Vec<String>,
+    /// Serial numbers of GPUs, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu_serials: Vec<String>,
+    /// UUIDs of GPUs, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpu_uuids: Vec<String>,
+    /// Switch ports that the node hears by LLDP, as `chassis/port`, sorted: a hint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lldp: Vec<String>,
 }
 
 impl Identity {
-    /// The identity that facts about a node give.
+    /// The identity that facts about a node give. The TPM's key and the switch port are added by who knows them.
     pub fn of(facts: &NodeFacts) -> Self {
         let dmi = facts.dmi.clone().unwrap_or_default();
         let mut macs: Vec<_> = facts.nics.iter().filter_map(|nic| nic.mac_permanent).collect();
         macs.sort_unstable();
         macs.dedup();
+        let nvme = facts.disks.iter().filter(|disk| disk.name.starts_with("nvme"));
         Self {
             product_uuid: dmi.product_uuid,
             product_serial: dmi.product_serial,
             board_serial: dmi.board_serial,
             macs,
             hostname: facts.linux.as_ref().and_then(|linux| linux.hostname.clone()),
+            system_vendor: dmi.system_vendor,
+            board_vendor: dmi.board_vendor,
+            chassis_serial: dmi.chassis_serial,
+            tpm_ek_sha256: None,
+            nvme_serials: sorted(nvme.filter_map(|disk| disk.serial.as_ref())),
+            gpu_serials: sorted(facts.gpus().filter_map(|gpu| gpu.serial.as_ref())),
+            gpu_uuids: sorted(facts.gpus().filter_map(|gpu| gpu.uuid.as_ref())),
+            lldp: Vec::new(),
         }
     }
+}
+
+/// Sorted, each once, as many as an inventory takes.
+fn sorted<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let texts: BTreeSet<&String> = texts.collect();
+    texts.into_iter().take(PARTS_MAX).cloned().collect()
 }
 
 /// The node is known.

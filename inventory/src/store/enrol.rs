@@ -135,7 +135,7 @@ fn conflicts(tx: &Tx<'_>, id: &str, evidence: &[Evidence]) -> rusqlite::Result<V
     )?;
     let mut found = Vec::new();
     for evidence in evidence {
-        let incumbent = find.query_row((&evidence.kind, &evidence.value, id), |row| row.get(0)).optional()?;
+        let incumbent = find.query_row((evidence.kind.as_str(), &evidence.value, id), |row| row.get(0)).optional()?;
         found.extend(incumbent.map(|incumbent_id| Conflict { incumbent_id, evidence: evidence.clone() }));
     }
     Ok(found)
@@ -188,18 +188,18 @@ fn record_evidence(
         tx.run(
             "INSERT INTO evidence (node_id, kind, value, first_seen_at_ms) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO NOTHING",
-            (id, &claim.kind, &claim.value, tx.now_ms()),
+            (id, claim.kind.as_str(), &claim.value, tx.now_ms()),
         )?;
     }
     for conflict in conflicts {
-        let Conflict { incumbent_id, evidence: Evidence { kind, value } } = conflict;
+        let Conflict { incumbent_id, evidence: Evidence { kind, value, .. } } = conflict;
         tx.run(
             "INSERT INTO conflicts (claimant_id, incumbent_id, kind, value, at_ms, revision)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-            (id, incumbent_id, kind, value, tx.now_ms(), revision),
+            (id, incumbent_id, kind.as_str(), value, tx.now_ms(), revision),
         )?;
     }
-    if let Some(Conflict { incumbent_id, evidence: Evidence { kind, value } }) = conflicts.first() {
+    if let Some(Conflict { incumbent_id, evidence: Evidence { kind, value, .. } }) = conflicts.first() {
         tx.audit(&Entry {
             action: "conflict",
             code: Some(IDENTITY_CONFLICT),

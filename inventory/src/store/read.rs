@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use serde::Serialize;
 
 use super::{StoreError, schema, timestamp};
-use crate::identity::Evidence;
+use crate::identity::{Evidence, Kind};
 use crate::lifecycle::State;
 
 /// One node in a list.
@@ -269,7 +269,9 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<NodeSummary> {
 }
 
 fn evidence(row: &Row<'_>) -> rusqlite::Result<Evidence> {
-    Ok(Evidence { kind: row.get(0)?, value: row.get(1)? })
+    let kind: String = row.get(0)?;
+    let kind = Kind::parse(&kind).ok_or(rusqlite::Error::InvalidQuery)?;
+    Ok(Evidence { kind, value: row.get(1)?, vendor: None })
 }
 
 fn conflict(row: &Row<'_>) -> rusqlite::Result<Conflict> {

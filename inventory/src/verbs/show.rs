@@ -50,7 +50,7 @@ pub(crate) fn node(node: &NodeDetail, hardware: Option<&Hardware>) -> String {
     field("created", &time(summary.created_at));
     field("revision", &summary.revision.to_string());
     field("public key", &node.public_key);
-    let evidence = node.evidence.iter().map(|e| [e.kind.clone(), e.value.clone()]);
+    let evidence = node.evidence.iter().map(|e| [e.kind.to_string(), e.value.clone()]);
     section(
         &mut out,
         "identity",
@@ -63,7 +63,7 @@ pub(crate) fn node(node: &NodeDetail, hardware: Option<&Hardware>) -> String {
             [
                 c.claimant_id.clone(),
                 c.incumbent_id.clone(),
-                c.evidence.kind.clone(),
+                c.evidence.kind.to_string(),
                 c.evidence.value.clone(),
                 time(c.at),
             ]

@@ -66,6 +66,7 @@ impl Node {
                 board_serial: Some(format!("BN{serial}")),
                 macs: vec![report::MacAddr(mac)],
                 hostname: Some("gpu-17".to_owned()),
+                ..Identity::default()
             },
         }
     }

@@ -180,6 +180,8 @@ mod tests {
             parent: None,
             numa_node: None,
             link: None,
+            serial: None,
+            uuid: None,
         }
     }
 

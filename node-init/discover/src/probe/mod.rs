@@ -9,6 +9,7 @@ mod dmi;
 mod cpu;
 mod memory;
 mod pci;
+mod gpu;
 mod nics;
 mod disks;
 mod form;

@@ -3,7 +3,7 @@
 use report::node::{PciFunction, PciLink};
 use report::{Bdf, NodeFacts, PciId};
 
-use super::form;
+use super::{form, gpu};
 use crate::error::Troubles;
 use crate::{ProbeError, ReadError, Root};
 
@@ -33,7 +33,7 @@ fn function(root: &Root, dir: &str, address: Bdf, troubles: &mut Troubles) -> Op
     let class = troubles.note(class)?;
     let has_subsystem = root.has(&format!("{dir}/subsystem_vendor"));
     let subsystem = has_subsystem.then(|| id_of_board(root, dir, troubles)).flatten();
-    Some(PciFunction {
+    let mut function = PciFunction {
         address,
         id,
         subsystem,
@@ -42,7 +42,13 @@ fn function(root: &Root, dir: &str, address: Bdf, troubles: &mut Troubles) -> Op
         parent: troubles.note(parent(root, dir)).flatten(),
         numa_node: troubles.note(numa_node(root, dir)).flatten(),
         link: link(root, dir, troubles),
-    })
+        serial: None,
+        uuid: None,
+    };
+    if function.is_gpu() {
+        (function.serial, function.uuid) = gpu::names(root, dir, address, troubles);
+    }
+    Some(function)
 }
 
 fn id(root: &Root, dir: &str, vendor: &str, device: &str) -> Result<PciId, ReadError> {
