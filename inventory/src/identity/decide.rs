@@ -239,8 +239,9 @@ fn difference(differs: &[Kind], anchors: &[Kind]) -> Why {
     match anchors {
         [] => Why::HardwareChanged,
         [Kind::ProductUuid] => Why::ClonedUuid,
-        _ if differs.contains(&Kind::TpmEk) => Why::TpmChanged,
+        // With a board its TPM may have come.
         _ if differs.contains(&Kind::BoardSerial) => Why::BoardChanged,
+        _ if differs.contains(&Kind::TpmEk) => Why::TpmChanged,
         _ => Why::SerialChanged,
     }
 }

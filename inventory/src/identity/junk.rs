@@ -128,7 +128,7 @@ pub(super) fn is_telling_serial(text: &str) -> bool {
 }
 
 /// Does this address name a network interface?
-pub(super) fn is_telling_mac(mac: MacAddr) -> bool {
+pub(crate) fn is_telling_mac(mac: MacAddr) -> bool {
     let is_group = mac.0[0] & 1 != 0;
     let is_default = MACS.contains(&mac.0) || mac.0.starts_with(&VMWARE_HOST);
     !(mac.is_zero() || mac.is_locally_administered() || is_group || is_default)

@@ -1,23 +1,21 @@
-//! An enrolment, as one transaction: consume the token, find or make the node, compare its evidence with all others', open
-//! a boot with a fresh nonce.
+//! An enrolment, as one transaction: look at the token, find the key's record, compare the evidence with all records, and
+//! do what follows: go on with the record, make one, quarantine the claimant, or refuse it.
 //!
 //! The key owns the record. Evidence that belongs to another key's node never moves: whoever claims it is quarantined.
 
 use data_encoding::HEXLOWER;
 use report::Plan;
 use report::wire::EnrolResponse;
-use rusqlite::OptionalExtension;
 
 use super::audit::Entry;
+use super::engine::{Answer, values};
+use super::identify::{self, About, Inputs, identify};
 use super::token;
 use super::tx::{Fault, Step, Tx, to_json};
-use crate::identity::{Evidence, node_id};
+use crate::identity::{Effect, Evidence, Weights, effect, node_id};
 use crate::lifecycle::State;
-use crate::refusal::Code;
+use crate::refusal::{Code, Refusal};
 use crate::token::Token;
-
-/// Reason of a node whose evidence belongs to another.
-const IDENTITY_CONFLICT: &str = "identity_conflict";
 
 /// A request whose proof of possession was verified.
 #[derive(Clone, Debug)]
@@ -38,34 +36,46 @@ pub struct Enrolment {
     pub source: String,
 }
 
-/// Evidence of the claimant that an incumbent holds.
-struct Conflict {
-    incumbent_id: String,
-    evidence: Evidence,
+/// The record that the claimant gets or goes on with.
+struct Subject {
+    id: String,
+    /// Where it stands; absent for a new one.
+    before: Option<State>,
 }
 
-pub(super) fn enrol(tx: &Tx<'_>, request: &Enrolment) -> Result<EnrolResponse, Fault> {
-    let plan = match admit(tx, request)? {
+pub(super) fn enrol(tx: &Tx<'_>, request: &Enrolment, weights: &Weights) -> Result<EnrolResponse, Fault> {
+    let (plan, token_for) = match admit(tx, request)? {
         Admission::SameRequest(response) => return Ok(response),
-        Admission::Token { plan } => plan,
+        Admission::Token { plan, for_node } => (plan, for_node),
     };
-    let id = node_id(&request.public_key);
-    let known = find_node(tx, &id, &request.public_key)?;
-    if known == Some(State::Retired) {
-        return Err(Code::NodeRetired.because(id.clone()).of_node(&id).of_token(request.token.id()).into());
+    let owner = owner(tx, request)?;
+    let inputs = identify(tx, owner.as_ref().map(|own| own.id.as_str()), &request.evidence, &[], weights)?;
+    let effect = effect(&inputs.claim, &inputs.decision, token_for.as_deref(), weights);
+    let subject = subject(tx, request, owner, &effect)?;
+    match &effect {
+        Effect::RefuseToken => {
+            let detail = format!("it is for {}", token_for.unwrap_or_default());
+            return Err(Code::TokenBound.because(detail).of_token(request.token.id()).into());
+        }
+        Effect::Refuse { why } => {
+            refuse_claim(tx, request, &subject, (&inputs, weights))?;
+            let detail = format!("{} ({}): {}", why.as_str(), subject.id, why.text());
+            return Err(Code::IdentityConflict.because(detail).of_node(&subject.id).into());
+        }
+        _ => {}
     }
     let nonce = nonce()?;
     // From here on everything is done, or the database fails and nothing is.
     if !token::consume(tx, request.token.id())? {
         return Err(Code::TokenUsed.because("consumed at the same time").of_token(request.token.id()).into());
     }
-    let revision = tx.next_revision("enrolment", &id)?;
-    let conflicts = conflicts(tx, &id, &request.evidence)?;
-    let state = settle_node(tx, request, (&id, known), &conflicts, revision)?;
-    record_evidence(tx, &id, &request.evidence, &conflicts, revision)?;
-    open_boot(tx, request, (&id, &plan.name, &nonce), revision)?;
+    let revision = tx.next_revision("enrolment", &subject.id)?;
+    let state = settle_node(tx, request, &subject, &effect, revision)?;
+    identify::hold(tx, &subject.id, &inputs.claim.evidence)?;
+    keep(tx, request, (&subject, &effect), (&inputs, weights), revision)?;
+    open_boot(tx, request, (&subject.id, &plan.name, &nonce), revision)?;
     let response = EnrolResponse {
-        node_id: id.clone(),
+        node_id: subject.id,
         nonce,
         plan_digest: plan.digest(),
         plan: plan.name,
@@ -77,7 +87,7 @@ pub(super) fn enrol(tx: &Tx<'_>, request: &Enrolment) -> Result<EnrolResponse, F
 
 enum Admission {
     SameRequest(EnrolResponse),
-    Token { plan: Plan },
+    Token { plan: Plan, for_node: Option<String> },
 }
 
 /// May this token be used by this request? An expired token is consumed on the way.
@@ -107,66 +117,91 @@ fn admit(tx: &Tx<'_>, request: &Enrolment) -> Result<Admission, Fault> {
         return Err(refuse(Code::TokenExpired, &format!("expired {late_s} s ago")));
     }
     let plan = Plan::built_in(&row.plan).map_err(|_| refuse(Code::PlanUnavailable, &row.plan))?;
-    Ok(Admission::Token { plan })
+    Ok(Admission::Token { plan, for_node: row.for_node })
 }
 
-fn find_node(tx: &Tx<'_>, id: &str, public_key: &[u8; 32]) -> Result<Option<State>, Fault> {
-    let found: Option<([u8; 32], String)> = tx
-        .connection
-        .prepare_cached("SELECT public_key, state FROM nodes WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    match found {
+/// The record that the key owns, if it owns one. A key that owned one before is refused.
+fn owner(tx: &Tx<'_>, request: &Enrolment) -> Result<Option<Subject>, Fault> {
+    let found: Option<(String, String)> =
+        tx.one("SELECT id, state FROM nodes WHERE public_key = ?1", values![&request.public_key], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+    if let Some((id, state)) = found {
+        let state = parse(&id, &state)?;
+        if state == State::Retired {
+            return Err(Code::NodeRetired.because(id.clone()).of_node(&id).of_token(request.token.id()).into());
+        }
+        return Ok(Some(Subject { id, before: Some(state) }));
+    }
+    let sql = "SELECT node_id FROM past_keys WHERE public_key = ?1";
+    match tx.one(sql, values![&request.public_key], |row| row.get::<String>(0))? {
+        Some(id) => Err(Code::KeySuperseded.because(id.clone()).of_node(&id).of_token(request.token.id()).into()),
         None => Ok(None),
-        Some((key, _)) if key != *public_key => Err(Code::NodeIdTaken.because(id).of_node(id).into()),
-        Some((_, state)) => match State::parse(&state) {
-            Some(state) => Ok(Some(state)),
-            None => Err(Code::Internal.because(format!("unknown state `{state}`")).of_node(id).into()),
-        },
     }
 }
 
-/// Evidence that a node in good standing holds. Quarantined nodes own nothing, retired ones no longer do.
-fn conflicts(tx: &Tx<'_>, id: &str, evidence: &[Evidence]) -> rusqlite::Result<Vec<Conflict>> {
-    let mut find = tx.connection.prepare_cached(
-        "SELECT n.id FROM evidence e JOIN nodes n ON n.id = e.node_id
-         WHERE e.kind = ?1 AND e.value = ?2 AND n.id <> ?3 AND n.state NOT IN ('quarantined', 'retired')
-         ORDER BY n.revision LIMIT 1",
-    )?;
-    let mut found = Vec::new();
-    for evidence in evidence {
-        let incumbent = find.query_row((evidence.kind.as_str(), &evidence.value, id), |row| row.get(0)).optional()?;
-        found.extend(incumbent.map(|incumbent_id| Conflict { incumbent_id, evidence: evidence.clone() }));
+/// Whose record the effect is about.
+fn subject(
+    tx: &Tx<'_>,
+    request: &Enrolment,
+    owner: Option<Subject>,
+    effect: &Effect,
+) -> Result<Subject, Fault> {
+    if let Some(owner) = owner {
+        return Ok(owner);
     }
-    Ok(found)
+    let id = match effect {
+        Effect::Rekey { node } => node.clone(),
+        _ => node_id(&request.public_key),
+    };
+    let sql = "SELECT state FROM nodes WHERE id = ?1";
+    let found: Option<String> = tx.one(sql, values![&id], |row| row.get(0))?;
+    match (found, effect) {
+        (Some(state), Effect::Rekey { .. }) => Ok(Subject { before: Some(parse(&id, &state)?), id }),
+        // 80 bits of two keys are the same.
+        (Some(_), _) => Err(Code::NodeIdTaken.because(&*id).of_node(&id).into()),
+        (None, _) => Ok(Subject { id, before: None }),
+    }
+}
+
+fn parse(id: &str, state: &str) -> Result<State, Refusal> {
+    State::parse(state).ok_or_else(|| Code::Internal.because(format!("unknown state `{state}`")).of_node(id))
 }
 
 /// Makes the node or moves it; gives where it stands then.
 fn settle_node(
     tx: &Tx<'_>,
     request: &Enrolment,
-    (id, before): (&str, Option<State>),
-    conflicts: &[Conflict],
+    Subject { id, before }: &Subject,
+    effect: &Effect,
     revision: u64,
 ) -> Result<State, Fault> {
-    let in_doubt = !conflicts.is_empty() && before != Some(State::Quarantined);
+    let before = *before;
+    let in_doubt = matches!(effect, Effect::Quarantine { .. });
     let way: &[State] = match (in_doubt, before) {
+        (true, Some(State::Quarantined)) => &[],
         (true, _) => &[State::Quarantined],
         (false, None) => &[State::Registering],
         (false, Some(state)) => state.on_enrolment(),
     };
     let after = way.last().copied().or(before).unwrap_or(State::Registering);
-    let reason = if in_doubt { Some(IDENTITY_CONFLICT) } else { None };
+    let reason = identify::reason(effect);
+    if let Effect::Rekey { .. } = effect {
+        change_key(tx, id, &request.public_key, revision)?;
+    }
     // A node that stays in quarantine keeps its reason.
     let sql = "INSERT INTO nodes (id, public_key, state, reason, pool, hostname, created_at_ms, revision)
                VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7)
                ON CONFLICT (id) DO UPDATE SET
                    state = ?3, hostname = ?5, revision = ?7,
-                   reason = CASE WHEN state = ?3 THEN reason ELSE ?4 END,
+                   reason = CASE WHEN nodes.state = ?3 THEN nodes.reason ELSE ?4 END,
                    pool = NULL";
     let state = after.as_str();
-    tx.run(sql, (id, request.public_key, state, reason, &request.hostname, tx.now_ms(), revision))?;
-    let cause = if in_doubt { IDENTITY_CONFLICT } else { "enrolment" };
+    tx.run(sql, values![id, &request.public_key, state, &reason, &request.hostname, tx.now, revision])?;
+    let cause = reason.as_deref().unwrap_or(match effect {
+        Effect::Rekey { .. } => "enrolment with a new key",
+        _ => "enrolment",
+    });
     let actor = format!("token:{}", request.token.id());
     let mut from = before;
     for to in way {
@@ -176,43 +211,59 @@ fn settle_node(
     Ok(after)
 }
 
-/// Keeps every claim with the node, those that belong to others as conflicts beside it.
-fn record_evidence(
-    tx: &Tx<'_>,
-    id: &str,
-    evidence: &[Evidence],
-    conflicts: &[Conflict],
-    revision: u64,
-) -> rusqlite::Result<()> {
-    for claim in evidence {
-        tx.run(
-            "INSERT INTO evidence (node_id, kind, value, first_seen_at_ms) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT DO NOTHING",
-            (id, claim.kind.as_str(), &claim.value, tx.now_ms()),
-        )?;
-    }
-    for conflict in conflicts {
-        let Conflict { incumbent_id, evidence: Evidence { kind, value, .. } } = conflict;
-        tx.run(
-            "INSERT INTO conflicts (claimant_id, incumbent_id, kind, value, at_ms, revision)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-            (id, incumbent_id, kind.as_str(), value, tx.now_ms(), revision),
-        )?;
-    }
-    if let Some(Conflict { incumbent_id, evidence: Evidence { kind, value, .. } }) = conflicts.first() {
-        tx.audit(&Entry {
-            action: "conflict",
-            code: Some(IDENTITY_CONFLICT),
-            actor: "inventory".to_owned(),
-            node_id: Some(id.to_owned()),
-            detail: Some(format!(
-                "{} claims belong to others; the first is {kind} {value} of {incumbent_id}",
-                conflicts.len()
-            )),
-            ..Entry::default()
-        })?;
-    }
+/// The record goes on under another key; the one before can never enrol again.
+fn change_key(tx: &Tx<'_>, id: &str, key: &[u8; 32], revision: u64) -> Answer<()> {
+    tx.run(
+        "INSERT INTO past_keys (public_key, node_id, until_ms, revision)
+         VALUES ((SELECT public_key FROM nodes WHERE id = ?1), ?1, ?2, ?3)",
+        values![id, tx.now, revision],
+    )?;
+    tx.run("UPDATE nodes SET public_key = ?2 WHERE id = ?1", values![id, key])?;
     Ok(())
+}
+
+/// Keeps the decision, and the conflict if it is one.
+fn keep(
+    tx: &Tx<'_>,
+    request: &Enrolment,
+    (subject, effect): (&Subject, &Effect),
+    (inputs, weights): (&Inputs, &Weights),
+    revision: u64,
+) -> Answer<()> {
+    let actor = format!("token:{}", request.token.id());
+    let about =
+        About { node: &subject.id, effect: identify::word(effect), actor: &actor, request_sha256: None, revision };
+    identify::keep_decision(tx, inputs, weights, &about)?;
+    match effect {
+        Effect::Quarantine { .. } => identify::keep_conflict(tx, &subject.id, inputs, revision),
+        Effect::Rekey { .. } => tx.audit(&Entry {
+            action: "key_changed",
+            actor,
+            source: Some(request.source.clone()),
+            node_id: Some(subject.id.clone()),
+            detail: Some(format!("key {} (revision {revision})", HEXLOWER.encode(&request.public_key))),
+            ..Entry::default()
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Keeps a claim that is refused: the key's record stays as it is, and so does the token.
+fn refuse_claim(
+    tx: &Tx<'_>,
+    request: &Enrolment,
+    subject: &Subject,
+    (inputs, weights): (&Inputs, &Weights),
+) -> Answer<()> {
+    let sql = "SELECT 1 FROM decisions WHERE request_sha256 = ?1";
+    if tx.one(sql, values![&request.request_sha256], |row| row.get::<i64>(0))?.is_some() {
+        return Ok(());
+    }
+    let revision = tx.next_revision("claim_refused", &subject.id)?;
+    let actor = format!("token:{}", request.token.id());
+    let request_sha256 = Some(&request.request_sha256);
+    let about = About { node: &subject.id, effect: "refuse", actor: &actor, request_sha256, revision };
+    identify::keep_decision(tx, inputs, weights, &about)
 }
 
 fn nonce() -> Result<String, Fault> {
@@ -227,24 +278,24 @@ fn open_boot(
     request: &Enrolment,
     (id, plan, nonce): (&str, &str, &str),
     revision: u64,
-) -> rusqlite::Result<()> {
-    tx.run("UPDATE boots SET is_current = 0 WHERE node_id = ?1 AND is_current = 1", [id])?;
+) -> Answer<()> {
+    tx.run("UPDATE boots SET is_current = 0 WHERE node_id = ?1 AND is_current = 1", values![id])?;
     tx.run(
         "INSERT INTO boots (node_id, boot_id, nonce, plan, is_current, opened_at_ms, revision)
          VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6)
          ON CONFLICT (node_id, boot_id) DO UPDATE SET
              nonce = excluded.nonce, plan = excluded.plan, is_current = 1,
              opened_at_ms = excluded.opened_at_ms, revision = excluded.revision",
-        (id, &request.boot_id, nonce, plan, tx.now_ms(), revision),
+        values![id, &request.boot_id, nonce, plan, tx.now, revision],
     )?;
     Ok(())
 }
 
 /// Keeps the answer for the same request again, and writes down who came in.
-fn finish(tx: &Tx<'_>, request: &Enrolment, response: &EnrolResponse, revision: u64) -> rusqlite::Result<()> {
+fn finish(tx: &Tx<'_>, request: &Enrolment, response: &EnrolResponse, revision: u64) -> Answer<()> {
     tx.run(
         "UPDATE tokens SET request_sha256 = ?2, response = ?3, node_id = ?4 WHERE id = ?1",
-        (request.token.id(), request.request_sha256, to_json(response)?, &response.node_id),
+        values![request.token.id(), &request.request_sha256, &to_json(response)?, &response.node_id],
     )?;
     tx.audit(&Entry {
         action: "enrolled",
