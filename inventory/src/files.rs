@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use crate::identity::{Weights, WeightsError};
+
 /// Where an inventory keeps everything.
 #[derive(Clone, Debug)]
 pub struct DataDir {
@@ -78,6 +80,12 @@ impl DataDir {
     /// The database.
     pub fn database(&self) -> PathBuf {
         self.root.join("inventory.db")
+    }
+
+    /// How machines are told apart: `identity.toml` of the site, or what is built in.
+    pub fn weights(&self) -> Result<Weights, WeightsError> {
+        let path = self.root.join("identity.toml");
+        if path.exists() { Weights::load(&path) } else { Ok(Weights::default()) }
     }
 
     /// Keys and certificates.

@@ -15,6 +15,7 @@ pub mod refusal;
 pub mod limits;
 pub mod token;
 pub mod identity;
+pub mod parts;
 pub mod lifecycle;
 pub mod serve;
 pub mod api;

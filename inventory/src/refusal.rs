@@ -69,6 +69,16 @@ codes! {
     NodeRetired = "node_retired", 409, None, "this node was retired", "enrol the machine with a new key";
     /// Two keys with one name.
     NodeIdTaken = "node_id_taken", 409, None, "another key has this node id already", "enrol with a new key";
+    /// The key's record is of other hardware.
+    IdentityConflict = "identity_conflict", 409, None, "this key has a record, and this is not its hardware", "if the hardware was changed, let an operator say so with `inventory split`; if a disk was moved or copied, delete the node's key there and enrol with a new token";
+    /// The record of this key has another key now.
+    KeySuperseded = "key_superseded", 409, None, "the node of this key has another key since", "use the newer key, or delete this one and enrol with a token for the node";
+    /// The token is for another node.
+    TokenBound = "token_bound", 403, None, "the token was made for another node", "make a token for this node with `inventory token`";
+    /// An operator's decision that cannot be carried out.
+    ResolutionRefused = "resolution_refused", 409, None, "this cannot be decided so", "look at the records with `inventory node` and decide otherwise";
+    /// The conflict is not settled.
+    StillInConflict = "still_in_conflict", 409, None, "what this node claims belongs to another record still", "settle that first: `inventory merge`, `replace`, or `split` with the evidence that is not of this node";
     /// No such node.
     NodeUnknown = "node_unknown", 404, None, "there is no such node", "enrol first";
     /// The signature does not fit.
@@ -93,6 +103,8 @@ codes! {
     RequestTimeout = "request_timeout", 408, Some(1), "the request was not complete in time", "repeat it; look at the network if it stays";
     /// The store no longer takes writes.
     StoreStopped = "store_stopped", 503, Some(10), "the inventory cannot store anything now and stops", "repeat later; the operator should look at the disk and the log of the inventory";
+    /// The database server does not answer.
+    StoreUnreachable = "store_unreachable", 503, Some(2), "the inventory cannot reach its database", "repeat it as it is: what was stored is not stored twice";
     /// A fault of ours.
     Internal = "internal", 500, Some(10), "the inventory failed at this request", "repeat later; the operator should look at the log of the inventory";
     /// Plain HTTP on the TLS port.

@@ -101,7 +101,7 @@ pub enum WeightsError {
         source: Box<toml::de::Error>,
     },
     /// Weights with which the rule would not hold what it promises.
-    #[error("`{path}`: {}: mend it, or leave --identity out for the weights that are built in", .faults.join("; "))]
+    #[error("`{path}`: {}: mend it, or take the file away for the weights that are built in", .faults.join("; "))]
     Lint {
         /// Which file.
         path: String,

@@ -34,10 +34,10 @@ pub(super) fn note(tx: &Tx<'_>, node: &str, list: &PartList, revision: u64) -> A
             Some(part) if part.place == known.place => still_here(tx, node, known, revision)?,
             // It went to another slot.
             Some(part) => {
-                close(tx, known.id, revision)?;
+                close(tx, known, revision)?;
                 put(tx, node, part, revision)?;
             }
-            None if list.whole.iter().any(|kind| kind.as_str() == known.kind) => close(tx, known.id, revision)?,
+            None if list.whole.iter().any(|kind| kind.as_str() == known.kind) => close(tx, known, revision)?,
             None => {}
         }
     }
@@ -46,7 +46,7 @@ pub(super) fn note(tx: &Tx<'_>, node: &str, list: &PartList, revision: u64) -> A
 
 /// The node is no more: nothing is in it from now on.
 pub(super) fn leave(tx: &Tx<'_>, node: &str, revision: u64) -> Answer<()> {
-    open(tx, node)?.iter().try_for_each(|part| close(tx, part.id, revision))
+    open(tx, node)?.iter().try_for_each(|part| close(tx, part, revision))
 }
 
 fn open(tx: &Tx<'_>, node: &str) -> Answer<Vec<Open>> {
@@ -67,8 +67,17 @@ fn open(tx: &Tx<'_>, node: &str) -> Answer<Vec<Open>> {
     )
 }
 
-fn close(tx: &Tx<'_>, id: u64, revision: u64) -> Answer<()> {
-    tx.run("UPDATE part_places SET to_ms = ?2, to_revision = ?3 WHERE id = ?1", values![id, tx.now, revision])?;
+fn close(tx: &Tx<'_>, part: &Open, revision: u64) -> Answer<()> {
+    let sql = "UPDATE part_places SET to_ms = ?2, to_revision = ?3 WHERE id = ?1";
+    tx.run(sql, values![part.id, tx.now, revision])?;
+    if part.contested > 0 {
+        // With one place left nobody contests it.
+        tx.run(
+            "UPDATE part_places SET contested = 0 WHERE kind = ?1 AND serial = ?2 AND to_ms IS NULL AND 1 = (
+                 SELECT count(*) FROM part_places o WHERE o.kind = ?1 AND o.serial = ?2 AND o.to_ms IS NULL)",
+            values![&part.kind, &part.serial],
+        )?;
+    }
     Ok(())
 }
 

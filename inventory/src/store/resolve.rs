@@ -8,10 +8,13 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::alone;
 use super::audit::Entry;
-use super::engine::{Answer, values};
+use super::engine::{Answer, Location, values};
 use super::identify::{self, disowned, held, identify};
 use super::tx::{Fault, Step, Tx, clean, to_json};
+use super::StoreError;
+use crate::clock::Clock;
 use crate::identity::{Comparison, Evidence, Outcome, Weights};
 use crate::lifecycle::State;
 use crate::refusal::{Code, Refusal};
@@ -101,8 +104,35 @@ struct Work<'a> {
     weights: &'a Weights,
 }
 
+/// Why an operator's decision was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    /// It must not be.
+    #[error("{}: {}", .0, .0.code.action())]
+    Refused(Refusal),
+    /// The database cannot be opened or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Carries out what an operator decided, in a process of its own beside a running server.
+pub fn resolve(
+    location: impl Into<Location>,
+    clock: &dyn Clock,
+    resolution: &Resolution,
+    by: (&str, &str),
+    weights: &Weights,
+) -> Result<Resolved, ResolveError> {
+    alone::write(&location.into(), clock, |tx| {
+        carry_out(tx, resolution, by, weights).map_err(|fault| match fault {
+            Fault::Refused(refusal) => ResolveError::Refused(refusal),
+            Fault::Database(error) => ResolveError::Store(StoreError::Write(error)),
+        })
+    })
+}
+
 /// Carries out what an operator decided; `actor` says who, `cause` why.
-pub(super) fn resolve(
+pub(super) fn carry_out(
     tx: &Tx<'_>,
     resolution: &Resolution,
     (actor, cause): (&str, &str),

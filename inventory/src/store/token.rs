@@ -1,18 +1,15 @@
 //! Tokens in the store: made by an operator's process, consumed by the enrolment that uses them.
 
-use std::path::Path;
-
 use jiff::{SignedDuration, Timestamp};
 use report::Plan;
 use report::plan::PlanError;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use serde::Serialize;
 
 use super::audit::Entry;
+use super::engine::{Answer, DatabaseError, Location, values};
 use super::tx::Tx;
-use super::{StoreError, schema};
+use super::{StoreError, alone};
 use crate::clock::Clock;
-use crate::limits::{Buckets, Rate};
 use crate::token::Token;
 
 /// Longest life of a token.
@@ -46,46 +43,78 @@ pub enum TokenError {
     /// The database cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There is no node that it could be for.
+    #[error("there is no node `{0}` that could enrol: `inventory nodes` lists those there are")]
+    NoNode(String),
     /// It cannot be written.
     #[error("storing the token")]
-    Write(#[source] rusqlite::Error),
+    Write(#[source] DatabaseError),
 }
 
-/// Makes `count` tokens in the database at that path, in one transaction. Works while a server runs.
+/// Makes `count` tokens in the database at that place, in one transaction. Works while a server runs.
 pub fn issue(
-    path: &Path,
+    location: impl Into<Location>,
     clock: &dyn Clock,
     plan: &str,
     ttl: SignedDuration,
     count: usize,
 ) -> Result<Vec<IssuedToken>, TokenError> {
+    make(&location.into(), clock, (plan, ttl, count), None)
+}
+
+/// Makes a token that is good for one node only, and lets it change its key if nothing speaks against it.
+pub fn issue_for(
+    location: impl Into<Location>,
+    clock: &dyn Clock,
+    plan: &str,
+    ttl: SignedDuration,
+    node: &str,
+) -> Result<IssuedToken, TokenError> {
+    let mut issued = make(&location.into(), clock, (plan, ttl, 1), Some(node))?;
+    issued.pop().ok_or_else(|| TokenError::NoNode(node.to_owned()))
+}
+
+fn make(
+    location: &Location,
+    clock: &dyn Clock,
+    (plan, ttl, count): (&str, SignedDuration, usize),
+    node: Option<&str>,
+) -> Result<Vec<IssuedToken>, TokenError> {
     if ttl < SignedDuration::from_secs(1) || ttl > TTL_MAX {
         return Err(TokenError::Ttl(ttl));
     }
     let plan = Plan::built_in(plan)?.name;
-    let mut connection = schema::open_for_writing(path)?;
-    let write = |connection: &mut Connection, tokens: &[Token]| -> rusqlite::Result<Vec<IssuedToken>> {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let meter = Buckets::new(Rate { per_s: 0.0, burst: 0.0 }, 0);
-        let tx = Tx::new(&transaction, clock, &meter);
-        let issued = tokens.iter().map(|token| insert(&tx, token, &plan, ttl)).collect::<Result<_, _>>()?;
-        transaction.commit()?;
-        Ok(issued)
-    };
     let tokens: Vec<_> =
         (0..count).map(|_| Token::generate()).collect::<Result<_, _>>().map_err(TokenError::Random)?;
-    write(&mut connection, &tokens).map_err(TokenError::Write)
+    alone::write(location, clock, |tx| {
+        if let Some(node) = node {
+            let sql = "SELECT 1 FROM nodes WHERE id = ?1 AND state <> 'retired'";
+            if tx.one(sql, values![node], |row| row.get::<i64>(0)).map_err(TokenError::Write)?.is_none() {
+                return Err(TokenError::NoNode(node.to_owned()));
+            }
+        }
+        let made = tokens.iter().map(|token| insert(tx, token, &plan, ttl, node)).collect::<Answer<_>>();
+        made.map_err(TokenError::Write)
+    })
 }
 
-fn insert(tx: &Tx<'_>, token: &Token, plan: &str, ttl: SignedDuration) -> rusqlite::Result<IssuedToken> {
+fn insert(
+    tx: &Tx<'_>,
+    token: &Token,
+    plan: &str,
+    ttl: SignedDuration,
+    node: Option<&str>,
+) -> Answer<IssuedToken> {
     let expires_at = tx.now.saturating_add(ttl).unwrap_or(tx.now);
     tx.run(
-        "INSERT INTO tokens (id, secret_sha256, plan, created_at_ms, expires_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-        (token.id(), token.secret_sha256(), plan, tx.now_ms(), expires_at.as_millisecond()),
+        "INSERT INTO tokens (id, secret_sha256, plan, created_at_ms, expires_at_ms, for_node)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        values![token.id(), &token.secret_sha256(), plan, tx.now, expires_at, node],
     )?;
     tx.audit(&Entry {
         action: "token_created",
         actor: "operator".to_owned(),
+        node_id: node.map(ToOwned::to_owned),
         token_id: Some(token.id().to_owned()),
         detail: Some(format!("plan {plan}, until {expires_at:.0}")),
         ..Entry::default()
@@ -101,15 +130,16 @@ pub(super) struct Row {
     pub(super) consumed: bool,
     pub(super) request_sha256: Option<Vec<u8>>,
     pub(super) response: Option<String>,
+    /// The one node that it is for.
+    pub(super) for_node: Option<String>,
 }
 
-pub(super) fn find(tx: &Tx<'_>, id: &str) -> rusqlite::Result<Option<Row>> {
-    tx.connection
-        .prepare_cached(
-            "SELECT secret_sha256, plan, expires_at_ms, consumed_at_ms IS NOT NULL, request_sha256, response
-             FROM tokens WHERE id = ?1",
-        )?
-        .query_row([id], |row| {
+pub(super) fn find(tx: &Tx<'_>, id: &str) -> Answer<Option<Row>> {
+    tx.one(
+        "SELECT secret_sha256, plan, expires_at_ms, consumed_at_ms IS NOT NULL, request_sha256, response, for_node
+         FROM tokens WHERE id = ?1",
+        values![id],
+        |row| {
             Ok(Row {
                 secret_sha256: row.get(0)?,
                 plan: row.get(1)?,
@@ -117,16 +147,17 @@ pub(super) fn find(tx: &Tx<'_>, id: &str) -> rusqlite::Result<Option<Row>> {
                 consumed: row.get(3)?,
                 request_sha256: row.get(4)?,
                 response: row.get(5)?,
+                for_node: row.get(6)?,
             })
-        })
-        .optional()
+        },
+    )
 }
 
 /// Marks the token as consumed; `false` if it was already. Never undone.
-pub(super) fn consume(tx: &Tx<'_>, id: &str) -> rusqlite::Result<bool> {
+pub(super) fn consume(tx: &Tx<'_>, id: &str) -> Answer<bool> {
     let changed = tx.run(
         "UPDATE tokens SET consumed_at_ms = ?2 WHERE id = ?1 AND consumed_at_ms IS NULL",
-        (id, tx.now_ms()),
+        values![id, tx.now],
     )?;
     Ok(changed == 1)
 }

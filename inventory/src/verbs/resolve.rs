@@ -1,12 +1,12 @@
 //! `inventory merge`, `split`, `replace`, `release`: what an operator decides where evidence does not suffice.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
 use inventory::clock::SystemClock;
-use inventory::identity::{Evidence, Kind, Weights};
+use inventory::identity::{Evidence, Kind};
+use inventory::files::DataDir;
 use inventory::store::{self, Resolution, Resolved};
 
 use super::{Site, print};
@@ -17,9 +17,6 @@ struct Why {
     /// Why, for those who read the audit later
     #[arg(long, value_name = "TEXT")]
     cause: String,
-    /// Weights of identity, as `inventory serve` has them
-    #[arg(long, value_name = "FILE")]
-    identity: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -100,10 +97,7 @@ impl Release {
 }
 
 fn carry_out(site: &Site, resolution: Resolution, why: &Why) -> Result<ExitCode> {
-    let weights = match &why.identity {
-        Some(path) => Weights::load(path)?,
-        None => Weights::default(),
-    };
+    let weights = DataDir::at(&site.data).weights()?;
     // There must be an inventory already: deciding makes none.
     drop(site.view()?);
     let resolved = store::resolve(site.location(), &SystemClock, &resolution, ("operator", &why.cause), &weights)

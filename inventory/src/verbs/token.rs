@@ -1,7 +1,6 @@
 //! `inventory token`: lets one node in.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -11,7 +10,7 @@ use inventory::files::DataDir;
 use inventory::store;
 use jiff::SignedDuration;
 
-use super::print;
+use super::{Site, print};
 
 /// Make a single-use token that lets one node in
 #[derive(Debug, Args)]
@@ -22,16 +21,27 @@ pub(crate) struct Token {
     /// The burn-in that the node must stand
     #[arg(long, default_value = "quick")]
     plan: String,
+    /// Only for this node, which may come with a new key if its hardware is that of its record
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
 }
 
 impl Token {
-    pub(crate) fn run(self, data: &Path) -> Result<ExitCode> {
-        let data = DataDir::create(data)?;
-        let issued = store::issue(&data.database(), &SystemClock, &self.plan, self.ttl, 1)?;
-        let Some(token) = issued.first() else { bail!("no token was made") };
+    pub(crate) fn run(self, site: &Site) -> Result<ExitCode> {
+        if site.database.is_none() {
+            DataDir::create(&site.data)?;
+        }
+        let (plan, location) = (&self.plan, site.location());
+        let token = &match &self.node {
+            Some(node) => store::issue_for(location, &SystemClock, plan, self.ttl, node)?,
+            None => match store::issue(location, &SystemClock, plan, self.ttl, 1)?.pop() {
+                Some(token) => token,
+                None => bail!("no token was made"),
+            },
+        };
         // The token alone on standard output, so that a script can take it.
         print(self.json, token, || format!("{}\n", token.token))?;
         if !self.json {

@@ -1,38 +1,26 @@
 //! Tells a story to a store, and looks after each step whether anybody was harmed.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 use data_encoding::HEXLOWER;
-use inventory::clock::{Clock, SystemClock};
-use inventory::identity::{Evidence, Kind, NewKey, Weights, decide, evidence};
-use inventory::parts::parts_of;
+use inventory::identity::{Evidence, Kind, NewKey, Weights, decide};
 use inventory::refusal::Refusal;
-use inventory::store::{self, Enrolment, Inputs, Resolution, Store, Submission};
+use inventory::store::{Enrolment, Inputs, Resolution, Store};
 use inventory::token::Token;
-use jiff::SignedDuration;
-use report::judge::review;
 use report::wire::{EnrolResponse, Identity};
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use crate::story::{Enrol, Step, Story, Things, Verb};
-use crate::support::{healthy_report, random_uuid};
-
-const PLAN: &str = "quick-software";
-const TTL: SignedDuration = SignedDuration::from_hours(1);
+use crate::support::direct::{Direct, enrolment, submission};
+use crate::support::healthy_report;
 
 /// One store for all stories.
-pub struct World {
-    _temporary: tempfile::TempDir,
-    path: PathBuf,
-    clock: Arc<dyn Clock>,
-    store: Store,
-    runtime: tokio::runtime::Runtime,
+pub(crate) struct World {
+    direct: Direct,
     /// A second look at the file, past all code under test.
     database: Connection,
-    tokens: Vec<String>,
+    tokens: Vec<Token>,
     decisions_seen: u64,
 }
 
@@ -51,7 +39,6 @@ struct Standing {
 struct Telling<'a> {
     world: &'a mut World,
     story: &'a Story,
-    weights: Weights,
     store: Store,
     /// By the name of the key that made them.
     records: BTreeMap<String, String>,
@@ -68,26 +55,22 @@ fn hash(parts: &[&str]) -> [u8; 32] {
 }
 
 impl World {
-    pub fn new() -> Self {
-        let temporary = tempfile::tempdir().unwrap();
-        let path = temporary.path().join("inventory.db");
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = Store::open(&path, Default::default(), Arc::clone(&clock)).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let database = Connection::open(&path).unwrap();
-        Self { _temporary: temporary, path, clock, store, runtime, database, tokens: Vec::new(), decisions_seen: 0 }
+    pub(crate) fn new() -> Self {
+        let direct = Direct::new();
+        let database = Connection::open(direct.path()).unwrap();
+        Self { direct, database, tokens: Vec::new(), decisions_seen: 0 }
     }
 
     /// Tells it to the end; gives the number of steps.
-    pub fn tell(&mut self, story: &Story) -> usize {
+    pub(crate) fn tell(&mut self, story: &Story) -> usize {
         let mut weights = Weights::default();
         weights.new_key = story.new_key.unwrap_or(NewKey::BoundToken);
         if let Some(junk) = &story.junk {
             let value = value(story, junk.kind, &junk.value);
             weights.junk.entry(junk.kind).or_default().insert(value);
         }
-        let store = self.store.clone().with_weights(weights.clone());
-        let mut telling = Telling { world: self, story, weights, store, records: BTreeMap::new(), last: None };
+        let store = self.direct.store.clone().with_weights(weights);
+        let mut telling = Telling { world: self, story, store, records: BTreeMap::new(), last: None };
         let mut steps = 0;
         for (number, step) in story.steps.iter().enumerate() {
             match step {
@@ -103,10 +86,9 @@ impl World {
 
     fn token(&mut self) -> Token {
         if self.tokens.is_empty() {
-            let issued = store::issue(&self.path, self.clock.as_ref(), PLAN, TTL, 64).unwrap();
-            self.tokens = issued.into_iter().map(|token| token.token).collect();
+            self.tokens = self.direct.tokens(64);
         }
-        Token::parse(&self.tokens.pop().unwrap()).unwrap()
+        self.tokens.pop().unwrap()
     }
 
     fn standings(&self) -> BTreeMap<String, Standing> {
@@ -217,7 +199,7 @@ impl Telling<'_> {
             _ => self.request(step, machine, &key),
         };
         let before = self.world.standings();
-        let answer = self.world.runtime.block_on(self.store.enrol(request.clone()));
+        let answer = self.world.direct.runtime.block_on(self.store.enrol(request.clone()));
         let after = self.world.standings();
         self.last = Some(request.clone());
         let subject = answer.as_ref().ok().map(|response| response.node_id.clone());
@@ -324,43 +306,16 @@ impl Telling<'_> {
         let identity = self.identity(step, machine);
         let token = match &step.token_for {
             None => self.world.token(),
-            Some(name) => {
-                let clock = self.world.clock.as_ref();
-                let issued = store::issue_for(&self.world.path, clock, PLAN, TTL, &self.records[name]).unwrap();
-                Token::parse(&issued.token).unwrap()
-            }
+            Some(name) => self.world.direct.token_for(&self.records[name]),
         };
-        let boot_id = random_uuid();
-        Enrolment {
-            token,
-            public_key: hash(&[&self.story.name, "key", key]),
-            evidence: evidence(&identity),
-            hostname: identity.hostname,
-            request_sha256: hash(&[&boot_id]),
-            boot_id,
-            source: "127.0.0.1".to_owned(),
-        }
+        enrolment(token, hash(&[&self.story.name, "key", key]), &identity)
     }
 
     /// It hands in a good report and becomes available.
     fn report(&mut self, tale: &str, request: &Enrolment, session: &EnrolResponse) {
         let report = healthy_report(&request.boot_id);
-        let bytes = serde_json::to_vec(&report).unwrap();
-        let submission = Submission {
-            node_id: session.node_id.clone(),
-            boot_id: request.boot_id.clone(),
-            sequence: 1,
-            nonce: session.nonce.clone(),
-            signature: vec![0; 64],
-            sha256: HEXLOWER.encode(&Sha256::digest(&bytes)),
-            plan_digest: report.plan.digest(),
-            verdict: review(&report),
-            parts: parts_of(&report),
-            run_id: report.run_id,
-            bytes,
-            source: "127.0.0.1".to_owned(),
-        };
-        let ack = self.world.runtime.block_on(self.store.accept(submission)).unwrap();
+        let submission = submission(&request.boot_id, session, 1, report);
+        let ack = self.world.direct.runtime.block_on(self.store.accept(submission)).unwrap();
         assert_eq!(ack.state, "available", "{tale}");
     }
 
@@ -384,7 +339,7 @@ impl Telling<'_> {
             .collect();
         let before = self.world.standings();
         let by = ("operator".to_owned(), format!("story: {}", self.story.name));
-        let answer = self.world.runtime.block_on(self.store.resolve(resolution, by));
+        let answer = self.world.direct.runtime.block_on(self.store.resolve(resolution, by));
         let after = self.world.standings();
         self.check_bystanders(&tale, (&before, &after), named.iter());
         match (answer, &step.refused) {
@@ -399,7 +354,6 @@ impl Telling<'_> {
             }
             (answer, _) => panic!("{tale}: {answer:?}"),
         }
-        let _ = &self.weights;
     }
 
     fn split_off(&self, step: &Verb) -> Vec<Evidence> {

@@ -20,26 +20,26 @@ struct Volume {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Story {
-    pub name: String,
-    pub new_key: Option<NewKey>,
-    pub junk: Option<Junk>,
-    pub only: Option<Vec<String>>,
-    pub without: Option<Vec<String>>,
-    pub steps: Vec<Step>,
+pub(crate) struct Story {
+    pub(crate) name: String,
+    pub(crate) new_key: Option<NewKey>,
+    pub(crate) junk: Option<Junk>,
+    pub(crate) only: Option<Vec<String>>,
+    pub(crate) without: Option<Vec<String>>,
+    pub(crate) steps: Vec<Step>,
 }
 
 /// A value that the site calls junk.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Junk {
-    pub kind: inventory::identity::Kind,
-    pub value: String,
+pub(crate) struct Junk {
+    pub(crate) kind: inventory::identity::Kind,
+    pub(crate) value: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Step {
+pub(crate) enum Step {
     Enrol(Box<Enrol>),
     Verb(Box<Verb>),
 }
@@ -47,30 +47,30 @@ pub enum Step {
 /// A machine asks to be let in.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Enrol {
-    pub enrol: String,
-    pub key: Option<String>,
-    pub token_for: Option<String>,
+pub(crate) struct Enrol {
+    pub(crate) enrol: String,
+    pub(crate) key: Option<String>,
+    pub(crate) token_for: Option<String>,
     #[serde(default)]
-    pub with: BTreeMap<String, Things>,
-    pub only: Option<Vec<String>>,
-    pub without: Option<Vec<String>>,
-    pub times: Option<usize>,
+    pub(crate) with: BTreeMap<String, Things>,
+    pub(crate) only: Option<Vec<String>>,
+    pub(crate) without: Option<Vec<String>>,
+    pub(crate) times: Option<usize>,
     /// The very same request as in the step before.
     #[serde(default)]
-    pub again: bool,
-    pub outcome: Option<String>,
-    pub on: Option<String>,
-    pub why: Option<String>,
-    pub effect: Option<String>,
-    pub reason: Option<String>,
-    pub state: Option<String>,
-    pub refused: Option<String>,
+    pub(crate) again: bool,
+    pub(crate) outcome: Option<String>,
+    pub(crate) on: Option<String>,
+    pub(crate) why: Option<String>,
+    pub(crate) effect: Option<String>,
+    pub(crate) reason: Option<String>,
+    pub(crate) state: Option<String>,
+    pub(crate) refused: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
-pub enum Things {
+pub(crate) enum Things {
     One(String),
     Several(Vec<String>),
 }
@@ -78,24 +78,24 @@ pub enum Things {
 /// An operator decides.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Verb {
-    pub verb: String,
-    pub keep: Option<String>,
-    pub gone: Option<String>,
-    pub old: Option<String>,
-    pub new: Option<String>,
-    pub node: Option<String>,
+pub(crate) struct Verb {
+    pub(crate) verb: String,
+    pub(crate) keep: Option<String>,
+    pub(crate) gone: Option<String>,
+    pub(crate) old: Option<String>,
+    pub(crate) new: Option<String>,
+    pub(crate) node: Option<String>,
     #[serde(default)]
-    pub evidence: BTreeMap<String, String>,
-    pub state: Option<String>,
-    pub refused: Option<String>,
+    pub(crate) evidence: BTreeMap<String, String>,
+    pub(crate) state: Option<String>,
+    pub(crate) refused: Option<String>,
     /// It was decided before.
     #[serde(default)]
-    pub again: bool,
+    pub(crate) again: bool,
 }
 
 /// All stories.
-pub fn corpus() -> Vec<Story> {
+pub(crate) fn corpus() -> Vec<Story> {
     let read = |(file, text): &(&str, &str)| {
         let volume: Volume = toml::from_str(text).unwrap_or_else(|error| panic!("{file}: {error}"));
         volume.story

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::Value as Json;
 
 use super::{Answer, DatabaseError, Row, StoreError, View, values};
 
@@ -42,9 +42,9 @@ pub struct DecisionDetail {
     #[serde(flatten)]
     pub row: DecisionRow,
     /// Claim, candidates and comparisons, or what the operator asked for.
-    pub inputs: Box<RawValue>,
+    pub inputs: Json,
     /// The weights that it was made with.
-    pub weights_used: Option<Box<RawValue>>,
+    pub weights_used: Option<Json>,
 }
 
 const DECISION: &str = "
@@ -77,15 +77,15 @@ impl View {
             let body: Option<String> = row.get(13)?;
             Ok(DecisionDetail {
                 row: decision(row)?,
-                inputs: raw(row.get(12)?, 12)?,
-                weights_used: body.map(|body| raw(body, 13)).transpose()?,
+                inputs: json(row.get(12)?, 12)?,
+                weights_used: body.map(|body| json(&body, 13)).transpose()?,
             })
         })
     }
 }
 
-fn raw(text: String, column: usize) -> Answer<Box<RawValue>> {
-    RawValue::from_string(text).map_err(|_| DatabaseError::Value { column, expected: "JSON" })
+fn json(text: &str, column: usize) -> Answer<Json> {
+    serde_json::from_str(text).map_err(|_| DatabaseError::Value { column, expected: "JSON" })
 }
 
 fn decision(row: &Row<'_>) -> Answer<DecisionRow> {

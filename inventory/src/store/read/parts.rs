@@ -24,7 +24,7 @@ pub struct PartPlace {
     pub from_revision: u64,
     /// The report that first showed the node without it came then; absent while it is there.
     pub to: Option<Timestamp>,
-    /// Another node shows it too: `moved` if this one has not reported since, `twice` if it has, and still shows it.
+    /// Another node shows it since: `moved` if this one has not reported after that, `twice` if it has, with the part.
     pub contested: Option<&'static str>,
 }
 
@@ -44,7 +44,9 @@ pub struct PartFilter<'a> {
 impl View {
     /// Entries of the ledger, by part, the oldest of each first.
     pub fn parts(&self, filter: &PartFilter<'_>) -> Result<Vec<PartPlace>, StoreError> {
-        let base = "SELECT l.kind, l.serial, p.model, l.node_id, l.place, l.from_ms, l.from_revision, l.to_ms, l.contested
+        let base = "SELECT l.kind, l.serial, p.model, l.node_id, l.place, l.from_ms, l.from_revision, l.to_ms, l.contested,
+                      EXISTS (SELECT 1 FROM part_places o WHERE o.kind = l.kind AND o.serial = l.serial
+                              AND o.to_ms IS NULL AND o.id > l.id)
                     FROM part_places l JOIN parts p ON p.kind = l.kind AND p.serial = l.serial";
         let order = "ORDER BY l.kind, l.serial, l.id";
         let now = "(l.to_ms IS NULL OR ?2 = 1)";
@@ -71,7 +73,7 @@ impl View {
 }
 
 fn place(row: &Row<'_>) -> Answer<PartPlace> {
-    let (to, contested): (Option<Timestamp>, u32) = (row.get(7)?, row.get(8)?);
+    let (to, contested, later): (Option<Timestamp>, u32, bool) = (row.get(7)?, row.get(8)?, row.get(9)?);
     Ok(PartPlace {
         kind: row.get(0)?,
         serial: row.get(1)?,
@@ -81,9 +83,9 @@ fn place(row: &Row<'_>) -> Answer<PartPlace> {
         from: row.get(5)?,
         from_revision: row.get(6)?,
         to,
-        contested: match (to, contested) {
-            (None, 1) => Some("moved"),
-            (None, 2) => Some("twice"),
+        contested: match (to, contested, later) {
+            (None, 1, true) => Some("moved"),
+            (None, 2, _) => Some("twice"),
             _ => None,
         },
     })
