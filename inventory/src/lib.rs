@@ -20,3 +20,4 @@ pub mod lifecycle;
 pub mod serve;
 pub mod api;
 pub mod store;
+pub mod tournament;

@@ -50,6 +50,7 @@ enum Verb {
     Decisions(verbs::decisions::Decisions),
     Parts(verbs::parts::Parts),
     Audit(verbs::audit::Audit),
+    Tournament(verbs::tournament::Tournament),
 }
 
 fn main() -> ExitCode {
@@ -84,5 +85,6 @@ fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
         Verb::Decisions(decisions) => decisions.run(&site),
         Verb::Parts(parts) => parts.run(&site),
         Verb::Audit(audit) => audit.run(&site),
+        Verb::Tournament(tournament) => tournament.run(),
     }
 }

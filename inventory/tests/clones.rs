@@ -41,7 +41,8 @@ fn of_a_thousand_clones_of_one_uuid_one_owns_it_and_the_others_are_quarantined()
         took.as_secs_f64()
     );
     assert_eq!((owners, quarantined), (1, CLONES - 1));
-    let whys: Vec<_> = direct.view().nodes(None).unwrap().into_iter().filter_map(|node| node.reason).collect();
+    let whys: Vec<_> =
+        direct.view().nodes(None).unwrap().into_iter().filter_map(|node| node.reason).collect();
     let known = [Why::Ambiguous, Why::ClonedUuid, Why::EvidenceMissing].map(Why::as_str);
     assert_eq!(whys.len(), CLONES - 1);
     assert!(whys.iter().all(|why| known.iter().any(|word| why.contains(word))), "{whys:?}");
@@ -62,9 +63,13 @@ fn of_sixty_four_enrolments_with_one_token_at_once_one_succeeds() {
         set.join_all().await
     });
     let let_in = answers.iter().filter(|answer| answer.is_ok()).count();
-    let refused = answers.iter().filter_map(|answer| answer.as_ref().err()).filter(|r| r.code.as_str() == "token_used");
+    let refused =
+        answers.iter().filter_map(|answer| answer.as_ref().err()).filter(|r| r.code.as_str() == "token_used");
     let refused = refused.count();
-    let _ = writeln!(std::io::stderr(), "{CLAIMANTS} enrolments with one token at once: {let_in} let in, {refused} refused");
+    let _ = writeln!(
+        std::io::stderr(),
+        "{CLAIMANTS} enrolments with one token at once: {let_in} let in, {refused} refused"
+    );
     assert_eq!((let_in, refused), (1, CLAIMANTS - 1));
     assert_eq!(direct.view().nodes(None).unwrap().len(), 1);
 }

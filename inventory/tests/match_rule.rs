@@ -49,7 +49,11 @@ fn case(most: usize) -> impl Strategy<Value = (Claim, Claim, Vec<Candidate>)> {
             let all = evidence.len();
             let fewer = subsequence(evidence.clone(), 0..=all);
             let claim = Claim { owner_of: owner_of.clone(), evidence };
-            (Just(claim), fewer.prop_map(move |evidence| Claim { owner_of: owner_of.clone(), evidence }), Just(candidates))
+            (
+                Just(claim),
+                fewer.prop_map(move |evidence| Claim { owner_of: owner_of.clone(), evidence }),
+                Just(candidates),
+            )
         },
     )
 }
@@ -192,7 +196,8 @@ fn a_decision_says_what_each_kind_added() {
     let all: Vec<_> = (0..8).map(mac).chain([evidence(Kind::BoardSerial, "b1")]).collect();
     let record = Candidate { node: "node-a".to_owned(), owns: true, evidence: all.clone() };
     let decision = decide(&Claim { owner_of: None, evidence: all }, &[record], &weights);
-    let points: Vec<_> = decision.comparisons[0].matched.iter().map(|c| (c.kind, c.values.len(), c.points)).collect();
+    let points: Vec<_> =
+        decision.comparisons[0].matched.iter().map(|c| (c.kind, c.values.len(), c.points)).collect();
     assert_eq!(points, [(Kind::BoardSerial, 1, 60), (Kind::Mac, 8, 60)]);
     assert_eq!((decision.score(), decision.outcome), (120, Outcome::Same { node: "node-a".to_owned() }));
 }

@@ -104,7 +104,8 @@ fn a_gpu_that_moves_leaves_its_node_when_that_shows_up_without_it() {
     let (mut a, mut b) = (Owner::new(&direct), Owner::new(&direct));
     a.shows(&direct, &[GPU], |_| {});
     b.shows(&direct, &[GPU], |_| {});
-    let places: Vec<_> = history(&direct, GPU).into_iter().map(|p| (p.node_id, p.to.is_some(), p.contested)).collect();
+    let places: Vec<_> =
+        history(&direct, GPU).into_iter().map(|p| (p.node_id, p.to.is_some(), p.contested)).collect();
     assert_eq!(places, [(a.id().to_owned(), false, Some("moved")), (b.id().to_owned(), false, None)]);
     b.shows(&direct, &[GPU], |_| {});
     a.shows(&direct, &[], |_| {});
@@ -135,7 +136,8 @@ fn a_gpu_in_two_nodes_at_once_is_a_finding_and_is_told_once() {
 fn what_did_not_change_is_not_written_again() {
     let direct = Direct::new();
     let mut a = Owner::new(&direct);
-    let all = |direct: &Direct| direct.view().parts(&PartFilter { past: true, ..PartFilter::default() }).unwrap();
+    let all =
+        |direct: &Direct| direct.view().parts(&PartFilter { past: true, ..PartFilter::default() }).unwrap();
     a.shows(&direct, &[GPU], |report| report.node.nics = vec![nic("b8:3f:d2:01:02:03")]);
     let first = all(&direct);
     let kinds: Vec<_> = first.iter().map(|place| place.kind.as_str()).collect();
@@ -147,7 +149,8 @@ fn what_did_not_change_is_not_written_again() {
     // Another slot is another place.
     let other = "5c5b1c9a-1f4e-3a2b-9d8c-7e6f5a4b3c2e";
     a.shows(&direct, &[other, GPU], |report| report.node.nics = vec![nic("b8:3f:d2:01:02:03")]);
-    let places: Vec<_> = history(&direct, GPU).into_iter().map(|p| (p.place.unwrap(), p.to.is_some())).collect();
+    let places: Vec<_> =
+        history(&direct, GPU).into_iter().map(|p| (p.place.unwrap(), p.to.is_some())).collect();
     assert_eq!(places, [("0000:41:00.0".to_owned(), true), ("0000:42:00.0".to_owned(), false)]);
 }
 

@@ -1,6 +1,7 @@
 //! The running server: takes the data directory, opens store and certificates, listens, and ends cleanly on request or at
 //! once when the store can no longer promise that what it acknowledges is on disk.
 
+mod authority;
 mod tls;
 mod accept;
 mod plain;
@@ -22,6 +23,7 @@ use crate::ca::CaError;
 use crate::clock::Clock;
 use crate::files::{DataDir, DataDirError, write_atomic};
 use crate::identity::WeightsError;
+use crate::refusal::Refusal;
 use crate::store::{Location, Store, StoreError, StoreOptions};
 use accept::Acceptor;
 use tls::{TlsError, TlsKeeper};
@@ -33,6 +35,8 @@ pub struct ServeOptions {
     pub data: PathBuf,
     /// The database, if it is not in there.
     pub database: Option<Location>,
+    /// Is the CA of this data directory to be that of all servers on the database from now on?
+    pub replace_ca: bool,
     /// Where to listen; port 0 for any.
     pub listen: SocketAddr,
     /// Names of the server beside the local ones.
@@ -60,6 +64,19 @@ pub enum ServeError {
     /// There is no certificate.
     #[error(transparent)]
     Ca(#[from] CaError),
+    /// Other servers on the database have another CA.
+    #[error(
+        "the servers on this database show certificates of the CA with SHA-256 {sha256}, and `{directory}` has another or none: copy `ca.pem` and `ca.key` there from one of them, or, once every node trusts the new one, start with --replace-ca"
+    )]
+    OtherAuthority {
+        /// Where this server's is.
+        directory: PathBuf,
+        /// Theirs.
+        sha256: String,
+    },
+    /// The database does not take what a server says of itself.
+    #[error("agreeing with the other servers on the database")]
+    Agree(#[from] Refusal),
     /// TLS cannot be set up.
     #[error("setting up TLS")]
     Tls(#[from] TlsError),
@@ -98,11 +115,22 @@ impl Server {
         let lock = data.lock()?;
         let weights = data.weights()?;
         let location = options.database.unwrap_or_else(|| data.database().into());
+        let is_shared = matches!(location, Location::Server(_));
         let (bounds, of_store) = (options.store, Arc::clone(&clock));
-        let open = move || Store::open(location, bounds, of_store);
+        let (of_data, checks) = (data.clone(), is_shared && !options.replace_ca);
+        let open = move || -> Result<Store, ServeError> {
+            let store = Store::open(location, bounds, of_store)?;
+            if checks {
+                authority::check(&of_data, &store)?;
+            }
+            Ok(store)
+        };
         let store = tokio::task::spawn_blocking(open).await.map_err(|_| ServeError::StoreStopped)??;
         let store = store.with_weights(weights);
         let tls = TlsKeeper::new(data.clone(), options.names, clock)?;
+        if is_shared {
+            authority::agree(&data, &store, options.replace_ca).await?;
+        }
         let failed = |source| ServeError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;

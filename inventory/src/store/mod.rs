@@ -19,6 +19,7 @@ mod enrol;
 mod parts;
 mod accept;
 mod resolve;
+mod site;
 pub mod read;
 
 use std::fmt;

@@ -13,6 +13,7 @@ use super::engine::{self, Engine, Health, Location, Purpose};
 const MIGRATIONS: &[(usize, &str)] = &[
     (1, include_str!("migrations/0001_record.sql")),
     (3, include_str!("migrations/0003_identity.sql")),
+    (7, include_str!("migrations/0007_site.sql")),
 ];
 
 /// The version that this program reads and writes.

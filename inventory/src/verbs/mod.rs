@@ -9,6 +9,7 @@ pub(crate) mod audit;
 pub(crate) mod resolve;
 pub(crate) mod decisions;
 pub(crate) mod parts;
+pub(crate) mod tournament;
 mod hardware;
 mod show;
 

@@ -29,6 +29,9 @@ pub(crate) struct Serve {
     /// Connections that one source may have open
     #[arg(long, value_name = "N", default_value_t = 128)]
     connections_per_source: usize,
+    /// With --database: the CA in --data replaces the one that the servers on the database had so far
+    #[arg(long)]
+    replace_ca: bool,
 }
 
 impl Serve {
@@ -36,6 +39,7 @@ impl Serve {
         let mut options = ServeOptions {
             data: site.data,
             database: site.database,
+            replace_ca: self.replace_ca,
             listen: self.listen,
             names: self.names,
             requests: Default::default(),

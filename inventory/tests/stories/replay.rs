@@ -135,7 +135,9 @@ impl World {
 /// Nodes in good standing that hold one TPM.
 fn check_owners(standings: &BTreeMap<String, Standing>, tale: &str) {
     let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
-    for (id, standing) in standings.iter().filter(|(_, s)| !matches!(s.state.as_str(), "quarantined" | "retired")) {
+    for (id, standing) in
+        standings.iter().filter(|(_, s)| !matches!(s.state.as_str(), "quarantined" | "retired"))
+    {
         for (kind, value, _) in &standing.evidence {
             if matches!(kind.as_str(), "tpm_ek") {
                 let other = owners.insert(value, id);
@@ -157,7 +159,15 @@ fn value(story: &Story, kind: Kind, name: &str) -> String {
         Kind::ProductUuid | Kind::GpuUuid => {
             [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]].join("-")
         }
-        Kind::Mac => format!("b8:{}", hex[..10].as_bytes().chunks(2).map(|b| std::str::from_utf8(b).unwrap()).collect::<Vec<_>>().join(":")),
+        Kind::Mac => format!(
+            "b8:{}",
+            hex[..10]
+                .as_bytes()
+                .chunks(2)
+                .map(|b| std::str::from_utf8(b).unwrap())
+                .collect::<Vec<_>>()
+                .join(":")
+        ),
         Kind::Lldp => format!("switch/{}", &hex[..8]),
         _ => format!("s{}", &hex[..11]),
     }
@@ -220,7 +230,11 @@ impl Telling<'_> {
         match (answer, &step.refused) {
             (Ok(response), None) => {
                 let state = step.state.as_ref();
-                assert!(state.is_none_or(|state| *state == response.state), "{tale}: it is {}", response.state);
+                assert!(
+                    state.is_none_or(|state| *state == response.state),
+                    "{tale}: it is {}",
+                    response.state
+                );
                 let reason = format!("identity_conflict: {}", step.reason.as_deref().unwrap_or_default());
                 let found = self.world.standings()[&response.node_id].reason.clone().unwrap_or_default();
                 assert!(step.reason.is_none() || found.starts_with(&reason), "{tale}: the reason is {found}");
@@ -242,7 +256,10 @@ impl Telling<'_> {
         let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
         let (outcome, other, why, effect): Row = self.world.database.query_row(sql, [], row).unwrap();
         let same = |expected: &Option<String>, found: Option<&str>, what: &str| {
-            assert!(expected.is_none() || expected.as_deref() == found, "{tale}: {what} is {found:?} ({outcome} {other:?} {why:?} {effect})");
+            assert!(
+                expected.is_none() || expected.as_deref() == found,
+                "{tale}: {what} is {found:?} ({outcome} {other:?} {why:?} {effect})"
+            );
         };
         same(&step.outcome, Some(&outcome), "the outcome");
         same(&step.on.as_ref().map(|on| self.records[on].clone()), other.as_deref(), "the other record");
@@ -349,7 +366,10 @@ impl Telling<'_> {
             }
             (Ok(resolved), None) => {
                 assert_eq!(resolved.revision.is_none(), step.again, "{tale}: was it decided before?");
-                assert!(step.state.as_ref().is_none_or(|state| *state == resolved.state), "{tale}: {resolved:?}");
+                assert!(
+                    step.state.as_ref().is_none_or(|state| *state == resolved.state),
+                    "{tale}: {resolved:?}"
+                );
                 assert!(!step.again || before == after, "{tale}: the same again changes nothing");
             }
             (answer, _) => panic!("{tale}: {answer:?}"),

@@ -49,7 +49,8 @@ impl Direct {
     }
 
     pub fn token_for(&self, node: &str) -> Token {
-        Token::parse(&store::issue_for(&self.path, self.clock.as_ref(), PLAN, TTL, node).unwrap().token).unwrap()
+        Token::parse(&store::issue_for(&self.path, self.clock.as_ref(), PLAN, TTL, node).unwrap().token)
+            .unwrap()
     }
 
     pub fn view(&self) -> View {

@@ -38,7 +38,8 @@ fn nvidia_uuid(root: &Root, address: Bdf) -> Result<Option<String>, ReadError> {
         Err(ReadError::Missing { .. }) => return Ok(None),
         other => other?,
     };
-    let uuid = form::line(&document, "GPU UUID").filter(|uuid| uuid.starts_with("GPU-") && !uuid.contains('?'));
+    let uuid =
+        form::line(&document, "GPU UUID").filter(|uuid| uuid.starts_with("GPU-") && !uuid.contains('?'));
     Ok(uuid.map(ToOwned::to_owned))
 }
 
@@ -73,7 +74,10 @@ mod tests {
         let [amd, nvidia] = gpus(&tree);
         assert_eq!((amd.serial, amd.uuid, nvidia.serial, nvidia.uuid), (None, None, None, None));
         tree.write(&format!("{AMD}/unique_id"), "8f3c1d2e4b5a6978\n");
-        tree.write(INFORMATION, "Model: \t\t NVIDIA H100\nGPU UUID: \t GPU-5c5b1c9a-1f4e-3a2b-9d8c-7e6f5a4b3c2d\n");
+        tree.write(
+            INFORMATION,
+            "Model: \t\t NVIDIA H100\nGPU UUID: \t GPU-5c5b1c9a-1f4e-3a2b-9d8c-7e6f5a4b3c2d\n",
+        );
         let [amd, nvidia] = gpus(&tree);
         assert_eq!(amd.serial.as_deref(), Some("8f3c1d2e4b5a6978"));
         assert_eq!(nvidia.uuid.as_deref(), Some("GPU-5c5b1c9a-1f4e-3a2b-9d8c-7e6f5a4b3c2d"));
