@@ -81,11 +81,8 @@ pub struct PartList {
 pub fn parts_of(report: &Report) -> PartList {
     let facts = &report.node;
     let mut found: BTreeMap<(PartKind, String), Part> = BTreeMap::new();
-    let all = board(facts)
-        .into_iter()
-        .chain(gpus(facts, &report.devices))
-        .chain(nics(facts))
-        .chain(disks(facts));
+    let all =
+        board(facts).into_iter().chain(gpus(facts, &report.devices)).chain(nics(facts)).chain(disks(facts));
     for part in all.take(PARTS_OF_NODE_MAX) {
         // The first of two with one name counts: a disk that is reached on two ways.
         found.entry((part.kind, part.serial.clone())).or_insert(part);
@@ -95,7 +92,9 @@ pub fn parts_of(report: &Report) -> PartList {
         facts.collectors.iter().any(is_well)
     };
     // Without its driver a GPU does not tell its name, and is there all the same.
-    let untold = |kind: &PartKind| *kind == PartKind::Gpu && facts.gpus().count() > gpus(facts, &report.devices).count();
+    let untold = |kind: &PartKind| {
+        *kind == PartKind::Gpu && facts.gpus().count() > gpus(facts, &report.devices).count()
+    };
     let whole = PartKind::ALL.iter().copied().filter(read_well).filter(|kind| !untold(kind)).collect();
     PartList { parts: found.into_values().collect(), whole }
 }
@@ -127,7 +126,12 @@ fn nics(facts: &NodeFacts) -> impl Iterator<Item = Part> + '_ {
     facts.nics.iter().filter_map(|nic| {
         let mac = nic.mac_permanent.filter(|mac| telling_mac(*mac))?;
         let place = nic.address.map_or_else(|| nic.name.clone(), |address| address.to_string());
-        Some(Part { kind: PartKind::Nic, serial: mac.to_string(), model: nic.driver.clone(), place: Some(place) })
+        Some(Part {
+            kind: PartKind::Nic,
+            serial: mac.to_string(),
+            model: nic.driver.clone(),
+            place: Some(place),
+        })
     })
 }
 

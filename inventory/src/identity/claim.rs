@@ -97,11 +97,22 @@ pub fn evidence(identity: &Identity) -> Vec<Evidence> {
     };
     let bare = |kind, value| Evidence { kind, value, vendor: None };
     let serials = |kind, list: &[String]| -> Vec<Evidence> {
-        list.iter().map(|text| normal(text)).filter(|text| is_telling_serial(text)).map(|text| bare(kind, text)).collect()
+        list.iter()
+            .map(|text| normal(text))
+            .filter(|text| is_telling_serial(text))
+            .map(|text| bare(kind, text))
+            .collect()
     };
     let uuid = identity.product_uuid.as_deref().map(normal).filter(|uuid| is_telling_uuid(uuid));
     let mut found: Vec<Evidence> = Vec::new();
-    found.extend(identity.tpm_ek_sha256.as_deref().map(normal).filter(|ek| is_digest(ek)).map(|ek| bare(Kind::TpmEk, ek)));
+    found.extend(
+        identity
+            .tpm_ek_sha256
+            .as_deref()
+            .map(normal)
+            .filter(|ek| is_digest(ek))
+            .map(|ek| bare(Kind::TpmEk, ek)),
+    );
     found.extend(serial(Kind::BoardSerial, &identity.board_serial, vendor(&identity.board_vendor)));
     found.extend(serial(Kind::ProductSerial, &identity.product_serial, vendor(&identity.system_vendor)));
     found.extend(uuid.map(|uuid| bare(Kind::ProductUuid, uuid)));
@@ -110,7 +121,9 @@ pub fn evidence(identity: &Identity) -> Vec<Evidence> {
     found.extend(macs.map(|mac| bare(Kind::Mac, mac.to_string())));
     found.extend(serials(Kind::NvmeSerial, &identity.nvme_serials));
     found.extend(serials(Kind::GpuSerial, &identity.gpu_serials));
-    found.extend(identity.gpu_uuids.iter().filter_map(|uuid| gpu_uuid(uuid)).map(|uuid| bare(Kind::GpuUuid, uuid)));
+    found.extend(
+        identity.gpu_uuids.iter().filter_map(|uuid| gpu_uuid(uuid)).map(|uuid| bare(Kind::GpuUuid, uuid)),
+    );
     let ports = identity.lldp.iter().map(|port| normal(port)).filter(|port| !port.is_empty());
     found.extend(ports.map(|port| bare(Kind::Lldp, port)));
     found.sort();
@@ -123,9 +136,8 @@ pub fn gpu_uuid(text: &str) -> Option<String> {
     let text = normal(text);
     let digits: String = text.strip_prefix("gpu-").unwrap_or(&text).chars().filter(|c| *c != '-').collect();
     let formed = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    let grouped = formed.then(|| {
-        [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
-    })?;
+    let grouped = formed
+        .then(|| [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"))?;
     is_telling_uuid(&grouped).then_some(grouped)
 }
 
@@ -141,7 +153,8 @@ pub(crate) fn telling_serial(text: &str) -> Option<String> {
 
 /// A maker's name without what firmware changes from one version to the next: case, points, the kind of company.
 fn maker(text: &str) -> String {
-    const COMPANY: [&str; 9] = ["inc", "corp", "corporation", "co", "ltd", "limited", "gmbh", "llc", "computer"];
+    const COMPANY: [&str; 9] =
+        ["inc", "corp", "corporation", "co", "ltd", "limited", "gmbh", "llc", "computer"];
     let text = normal(text);
     let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.filter(|word| !COMPANY.contains(word)).collect::<Vec<_>>().join(" ")
@@ -175,7 +188,8 @@ mod tests {
             "not a uuid",
             "",
         ] {
-            for serial in ["To be filled by O.E.M.", " Default string ", "System Serial Number", "0123456789"] {
+            for serial in ["To be filled by O.E.M.", " Default string ", "System Serial Number", "0123456789"]
+            {
                 assert_eq!(of(uuid, serial, "02:00:00:00:00:01"), [], "{uuid} {serial}");
             }
         }

@@ -204,10 +204,15 @@ fn settle(claim: &Claim, comparisons: &[Comparison]) -> Outcome {
 fn compare(claimed: &Set<'_>, held: &Set<'_>, (node, own): (&str, bool), weights: &Weights) -> Comparison {
     let (score, matched) = claimed.score(held, weights);
     let strong = |kind: &Kind| weights.of(*kind).strength == Strength::Strong;
-    let differing = |kind: &Kind| claimed.has(*kind) && held.has(*kind) && !matched.iter().any(|c| c.kind == *kind);
-    let differs: Vec<Kind> = Kind::ALL.iter().copied().filter(|kind| strong(kind) && differing(kind)).collect();
-    let missing: Vec<Kind> =
-        Kind::ALL.iter().copied().filter(|kind| strong(kind) && held.has(*kind) && !claimed.has(*kind)).collect();
+    let differing =
+        |kind: &Kind| claimed.has(*kind) && held.has(*kind) && !matched.iter().any(|c| c.kind == *kind);
+    let differs: Vec<Kind> =
+        Kind::ALL.iter().copied().filter(|kind| strong(kind) && differing(kind)).collect();
+    let missing: Vec<Kind> = Kind::ALL
+        .iter()
+        .copied()
+        .filter(|kind| strong(kind) && held.has(*kind) && !claimed.has(*kind))
+        .collect();
     let anchors: Vec<Kind> =
         matched.iter().map(|c| c.kind).filter(|kind| weights.of(*kind).strength.is_anchor()).collect();
     let conflict = |why| Outcome::Conflict { with: node.to_owned(), why };
@@ -249,13 +254,15 @@ fn difference(differs: &[Kind], anchors: &[Kind]) -> Why {
 /// Values of claim and own record that count for nothing: the site says so, or more nodes than may share one claim it,
 /// which other anchors tell apart.
 fn ignored(claim: &Claim, candidates: &[Candidate], weights: &Weights) -> Vec<Evidence> {
-    let own = candidates.iter().filter(|c| claim.owner_of.as_ref() == Some(&c.node)).flat_map(|c| &c.evidence);
+    let own =
+        candidates.iter().filter(|c| claim.owner_of.as_ref() == Some(&c.node)).flat_map(|c| &c.evidence);
     let all: BTreeSet<&Evidence> = claim.evidence.iter().chain(own).collect();
     let shared = |evidence: &Evidence| {
         let Some(max) = weights.of(evidence.kind).shared_max else { return false };
         let holders = candidates.iter().filter(|c| Some(&c.node) != claim.owner_of.as_ref());
         let holders = holders.filter(|c| c.evidence.iter().any(|held| held.names_the_same(evidence)));
-        let told_apart: BTreeSet<_> = holders.filter_map(|c| anchor_beside(c, evidence.kind, weights)).collect();
+        let told_apart: BTreeSet<_> =
+            holders.filter_map(|c| anchor_beside(c, evidence.kind, weights)).collect();
         told_apart.len() > max as usize
     };
     all.into_iter().filter(|evidence| weights.is_junk(evidence) || shared(evidence)).cloned().collect()
@@ -263,7 +270,8 @@ fn ignored(claim: &Claim, candidates: &[Candidate], weights: &Weights) -> Vec<Ev
 
 /// What names this node besides evidence of that kind.
 fn anchor_beside<'a>(candidate: &'a Candidate, kind: Kind, weights: &Weights) -> Option<(Kind, &'a str)> {
-    let anchors = candidate.evidence.iter().filter(|e| e.kind != kind && weights.of(e.kind).strength.is_anchor());
+    let anchors =
+        candidate.evidence.iter().filter(|e| e.kind != kind && weights.of(e.kind).strength.is_anchor());
     anchors.map(|e| (e.kind, e.value.as_str())).min()
 }
 

@@ -74,7 +74,9 @@ fn is_about(claim: &Claim, decision: &Decision, node: &str) -> bool {
     match (&claim.owner_of, &decision.outcome) {
         (Some(own), _) => own == node,
         (None, Outcome::Same { node: found }) => found == node,
-        (None, Outcome::Conflict { .. }) => decision.comparisons.iter().any(|c| c.node == node && c.score > 0),
+        (None, Outcome::Conflict { .. }) => {
+            decision.comparisons.iter().any(|c| c.node == node && c.score > 0)
+        }
         (None, Outcome::New) => false,
     }
 }

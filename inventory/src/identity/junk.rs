@@ -153,7 +153,8 @@ fn is_counting(plain: &str) -> bool {
         .unwrap_or(plain);
     let trimmed = digits.trim_end_matches('0');
     let counts = |text: &str| UP.contains(text) || UP_HEX.starts_with(text) || DOWN.contains(text);
-    !digits.is_empty() && (digits.len() < 3 || counts(digits) || (trimmed.len() >= 5 && counts(trimmed)))
+    !digits.is_empty()
+        && (digits.len() < 3 || counts(digits) || (trimmed.len() >= 5 && counts(trimmed)))
         && digits.chars().next().is_some_and(|c| c.is_ascii_digit())
 }
 
@@ -164,11 +165,38 @@ mod tests {
     #[test]
     fn what_firmware_prints_for_want_of_a_serial_number_is_junk() {
         for text in [
-            "to be filled by o.e.m.", "default string", "default_string", "system serial number", "0123456789",
-            "123456789", "1234567890", "123456789000", "12345678901234567", "0123456789abcdef", "sys-1234567890",
-            "sys-9876543210", "sn-12345", "mb-1234567890", "none", "not specified", "0000000", "........", "x", "",
-            "0", "n/a", "(null string)", "nnnnnnn", "xxxxxxxxxxx", "serial number xxxxxx", "eval", "  ", "-", "o.e.m.",
-            "no asset tag", "12345",
+            "to be filled by o.e.m.",
+            "default string",
+            "default_string",
+            "system serial number",
+            "0123456789",
+            "123456789",
+            "1234567890",
+            "123456789000",
+            "12345678901234567",
+            "0123456789abcdef",
+            "sys-1234567890",
+            "sys-9876543210",
+            "sn-12345",
+            "mb-1234567890",
+            "none",
+            "not specified",
+            "0000000",
+            "........",
+            "x",
+            "",
+            "0",
+            "n/a",
+            "(null string)",
+            "nnnnnnn",
+            "xxxxxxxxxxx",
+            "serial number xxxxxx",
+            "eval",
+            "  ",
+            "-",
+            "o.e.m.",
+            "no asset tag",
+            "12345",
         ] {
             assert!(!is_telling_serial(text), "{text}");
         }
@@ -177,8 +205,21 @@ mod tests {
     #[test]
     fn real_serial_numbers_are_none() {
         for text in [
-            "cn7016", "s1", "a1b2c3", "1234567890123a", "4c4c4544", "sgh123abcd", "jxyz123", "1583921", "mxq2100001",
-            "s6b0nn0w100123", "5d6c-0001", "20230001", "1652923012345", "none-4711", "bn9f00a1",
+            "cn7016",
+            "s1",
+            "a1b2c3",
+            "1234567890123a",
+            "4c4c4544",
+            "sgh123abcd",
+            "jxyz123",
+            "1583921",
+            "mxq2100001",
+            "s6b0nn0w100123",
+            "5d6c-0001",
+            "20230001",
+            "1652923012345",
+            "none-4711",
+            "bn9f00a1",
         ] {
             assert!(is_telling_serial(text), "{text}");
         }
@@ -187,8 +228,13 @@ mod tests {
     #[test]
     fn shared_and_virtual_addresses_are_junk_and_a_makers_own_is_not() {
         for mac in [
-            "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "02:00:00:00:00:01", "00:50:56:c0:00:08", "44:45:53:54:00:00",
-            "01:00:5e:00:00:01", "0a:00:27:00:00:00",
+            "00:00:00:00:00:00",
+            "ff:ff:ff:ff:ff:ff",
+            "02:00:00:00:00:01",
+            "00:50:56:c0:00:08",
+            "44:45:53:54:00:00",
+            "01:00:5e:00:00:01",
+            "0a:00:27:00:00:00",
         ] {
             assert!(!is_telling_mac(mac.parse().unwrap()), "{mac}");
         }

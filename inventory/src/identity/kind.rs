@@ -74,7 +74,10 @@ impl<'de> Deserialize<'de> for Kind {
         let word = String::deserialize(deserializer)?;
         Self::parse(&word).ok_or_else(|| {
             let known: Vec<_> = Self::ALL.iter().map(|kind| kind.as_str()).collect();
-            de::Error::custom(format!("no kind of evidence is called `{word}`: there are {}", known.join(", ")))
+            de::Error::custom(format!(
+                "no kind of evidence is called `{word}`: there are {}",
+                known.join(", ")
+            ))
         })
     }
 }

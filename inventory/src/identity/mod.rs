@@ -16,11 +16,11 @@ mod weights;
 mod decide;
 mod effect;
 
-pub use claim::{BadIdentity, Evidence, MACS_MAX, PARTS_MAX, TEXT_BYTES_MAX, check_size, evidence, gpu_uuid};
 pub(crate) use claim::telling_serial;
-pub(crate) use junk::is_telling_mac as telling_mac;
+pub use claim::{BadIdentity, Evidence, MACS_MAX, PARTS_MAX, TEXT_BYTES_MAX, check_size, evidence, gpu_uuid};
 pub use decide::{Candidate, Claim, Comparison, Contribution, Decision, Outcome, Why, decide};
 pub use effect::{Effect, effect};
+pub(crate) use junk::is_telling_mac as telling_mac;
 pub use kind::Kind;
 pub use weights::{NewKey, Strength, Weight, Weights, WeightsError};
 

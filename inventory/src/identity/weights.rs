@@ -183,7 +183,10 @@ impl Weights {
         };
         must(self.doubt_min >= 1, "doubt_min must be at least 1: otherwise every claim conflicts".to_owned());
         must(self.doubt_min <= self.same_min, "doubt_min must not be above same_min".to_owned());
-        must(self.known_key_min >= 1, "known_key_min must be at least 1: a key alone is no machine".to_owned());
+        must(
+            self.known_key_min >= 1,
+            "known_key_min must be at least 1: a key alone is no machine".to_owned(),
+        );
         for kind in Kind::ALL {
             match self.kinds.get(kind) {
                 None => must(false, format!("kinds.{kind} is missing")),
@@ -203,19 +206,29 @@ impl Weights {
             kind.is_single() == cap.is_none(),
             format!("kinds.{kind}.cap is for kinds that a machine has several of, and needed there"),
         );
-        must(shared_max.is_none_or(|n| (2..=64).contains(&n)), format!("kinds.{kind}.shared_max must be from 2 to 64"));
+        must(
+            shared_max.is_none_or(|n| (2..=64).contains(&n)),
+            format!("kinds.{kind}.shared_max must be from 2 to 64"),
+        );
         let all = self.points(kind, usize::MAX);
         match strength {
             Strength::Strong | Strength::Medium => {
-                must(kind.is_single(), format!("kinds.{kind} cannot be an anchor: a machine has several of it"));
+                must(
+                    kind.is_single(),
+                    format!("kinds.{kind} cannot be an anchor: a machine has several of it"),
+                );
                 must(
                     all >= self.doubt_min,
-                    format!("kinds.{kind} is an anchor and must reach doubt_min by itself: else a clone is let in"),
+                    format!(
+                        "kinds.{kind} is an anchor and must reach doubt_min by itself: else a clone is let in"
+                    ),
                 );
                 let learned = kind != Kind::TpmEk && strength == Strength::Strong;
                 must(
                     learned || shared_max.is_none(),
-                    format!("kinds.{kind}.shared_max: sharing of it must not be learned, clones would learn it"),
+                    format!(
+                        "kinds.{kind}.shared_max: sharing of it must not be learned, clones would learn it"
+                    ),
                 );
             }
             Strength::Weak => must(
@@ -276,7 +289,11 @@ mod tests {
             ("cap = 10\n", "cap = 40\n", "is a hint"),
             ("shared_max = 8", "shared_max = 1", "from 2 to 64"),
             ("[kinds.lldp]\nstrength = \"hint\"\nweight = 5\ncap = 10\n", "", "kinds.lldp is missing"),
-            ("strength = \"weak\"\nweight = 20\ncap = 60", "strength = \"strong\"\nweight = 20\ncap = 60", "cannot be an anchor"),
+            (
+                "strength = \"weak\"\nweight = 20\ncap = 60",
+                "strength = \"strong\"\nweight = 20\ncap = 60",
+                "cannot be an anchor",
+            ),
         ] {
             let error = with(from, to).unwrap_err().to_string();
             assert!(error.contains(says), "{to}: {error}");

@@ -1,9 +1,9 @@
 //! One write by a process of its own, beside a running server: `inventory token` and what operators decide.
 
+use super::StoreError;
 use super::engine::{DatabaseError, Location};
 use super::schema;
 use super::tx::Tx;
-use super::StoreError;
 use crate::clock::Clock;
 use crate::limits::{Buckets, Rate};
 

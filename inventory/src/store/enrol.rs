@@ -129,13 +129,19 @@ fn owner(tx: &Tx<'_>, request: &Enrolment) -> Result<Option<Subject>, Fault> {
     if let Some((id, state)) = found {
         let state = parse(&id, &state)?;
         if state == State::Retired {
-            return Err(Code::NodeRetired.because(id.clone()).of_node(&id).of_token(request.token.id()).into());
+            return Err(Code::NodeRetired
+                .because(id.clone())
+                .of_node(&id)
+                .of_token(request.token.id())
+                .into());
         }
         return Ok(Some(Subject { id, before: Some(state) }));
     }
     let sql = "SELECT node_id FROM past_keys WHERE public_key = ?1";
     match tx.one(sql, values![&request.public_key], |row| row.get::<String>(0))? {
-        Some(id) => Err(Code::KeySuperseded.because(id.clone()).of_node(&id).of_token(request.token.id()).into()),
+        Some(id) => {
+            Err(Code::KeySuperseded.because(id.clone()).of_node(&id).of_token(request.token.id()).into())
+        }
         None => Ok(None),
     }
 }
@@ -231,8 +237,13 @@ fn keep(
     revision: u64,
 ) -> Answer<()> {
     let actor = format!("token:{}", request.token.id());
-    let about =
-        About { node: &subject.id, effect: identify::word(effect), actor: &actor, request_sha256: None, revision };
+    let about = About {
+        node: &subject.id,
+        effect: identify::word(effect),
+        actor: &actor,
+        request_sha256: None,
+        revision,
+    };
     identify::keep_decision(tx, inputs, weights, &about)?;
     match effect {
         Effect::Quarantine { .. } => identify::keep_conflict(tx, &subject.id, inputs, revision),

@@ -36,7 +36,8 @@ pub(super) fn identify(
 ) -> Answer<Inputs> {
     let own = owner_of.map(|own| held(tx, own)).transpose()?;
     let disowned = owner_of.map(|own| disowned(tx, own)).transpose()?.unwrap_or_default();
-    let evidence: Vec<_> = evidence.iter().filter(|one| !disowned.iter().any(|d| d.names_the_same(one))).collect();
+    let evidence: Vec<_> =
+        evidence.iter().filter(|one| !disowned.iter().any(|d| d.names_the_same(one))).collect();
     let mut claimed: BTreeSet<&Evidence> = evidence.iter().copied().collect();
     // Is a value of the own record shared by many? Then to lack it is no contradiction.
     claimed.extend(own.iter().flatten());
@@ -50,12 +51,21 @@ pub(super) fn identify(
         let mut evidence = held(tx, &node)?;
         if !owns {
             // It only shows how common a value is, and what tells it from others.
-            evidence.retain(|e| weights.of(e.kind).strength.is_anchor() || claimed.iter().any(|c| c.names_the_same(e)));
+            evidence.retain(|e| {
+                weights.of(e.kind).strength.is_anchor() || claimed.iter().any(|c| c.names_the_same(e))
+            });
         }
         candidates.push(Candidate { node, owns, evidence });
     }
-    candidates.extend(owner_of.zip(own).map(|(own, evidence)| Candidate { node: own.to_owned(), owns: true, evidence }));
-    let claim = Claim { owner_of: owner_of.map(ToOwned::to_owned), evidence: evidence.into_iter().cloned().collect() };
+    candidates.extend(owner_of.zip(own).map(|(own, evidence)| Candidate {
+        node: own.to_owned(),
+        owns: true,
+        evidence,
+    }));
+    let claim = Claim {
+        owner_of: owner_of.map(ToOwned::to_owned),
+        evidence: evidence.into_iter().cloned().collect(),
+    };
     let decision = decide(&claim, &candidates, weights);
     Ok(Inputs { claim, candidates, decision })
 }
@@ -97,9 +107,9 @@ fn in_standing(tx: &Tx<'_>, node: &str, standing: &str) -> Answer<Vec<Evidence>>
         |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
     )?;
     // A kind of a later version does not count here.
-    let known = rows.into_iter().filter_map(|(kind, value, vendor)| {
-        Some(Evidence { kind: Kind::parse(&kind)?, value, vendor })
-    });
+    let known = rows
+        .into_iter()
+        .filter_map(|(kind, value, vendor)| Some(Evidence { kind: Kind::parse(&kind)?, value, vendor }));
     Ok(known.collect())
 }
 
@@ -149,7 +159,12 @@ pub(super) struct About<'a> {
 }
 
 /// Keeps a decision of the rule with its inputs and weights.
-pub(super) fn keep_decision(tx: &Tx<'_>, inputs: &Inputs, weights: &Weights, about: &About<'_>) -> Answer<()> {
+pub(super) fn keep_decision(
+    tx: &Tx<'_>,
+    inputs: &Inputs,
+    weights: &Weights,
+    about: &About<'_>,
+) -> Answer<()> {
     let (outcome, other, why) = match &inputs.decision.outcome {
         Outcome::Same { node } => ("same", Some(node.as_str()), None),
         Outcome::New => ("new", None, None),
@@ -185,9 +200,11 @@ pub(super) fn keep_decision(tx: &Tx<'_>, inputs: &Inputs, weights: &Weights, abo
 
 /// Writes down what of the claim belongs to others, and the audit line of the conflict.
 pub(super) fn keep_conflict(tx: &Tx<'_>, claimant: &str, inputs: &Inputs, revision: u64) -> Answer<()> {
-    let others = || inputs.decision.comparisons.iter().filter(|c| c.node != claimant && c.outcome != Outcome::New);
+    let others =
+        || inputs.decision.comparisons.iter().filter(|c| c.node != claimant && c.outcome != Outcome::New);
     for comparison in others() {
-        let values = comparison.matched.iter().flat_map(|m| m.values.iter().map(move |value| (m.kind, value)));
+        let values =
+            comparison.matched.iter().flat_map(|m| m.values.iter().map(move |value| (m.kind, value)));
         for (kind, value) in values {
             tx.run(
                 "INSERT INTO conflicts (claimant_id, incumbent_id, kind, value, at_ms, revision)

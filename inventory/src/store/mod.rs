@@ -179,7 +179,12 @@ impl Store {
         let meter = Arc::new(Buckets::new(options.refusals, Code::ALL.len()));
         let link = Link::new(location.clone(), engine);
         let writer = Writer::spawn(link, options, clock, Arc::clone(&meter))?;
-        Ok(Self { writer: Arc::new(writer), readers: Arc::new(Readers::new(location)), meter, weights: Arc::default() })
+        Ok(Self {
+            writer: Arc::new(writer),
+            readers: Arc::new(Readers::new(location)),
+            meter,
+            weights: Arc::default(),
+        })
     }
 
     /// The same store, which tells machines apart by other weights.

@@ -288,7 +288,8 @@ fn summary(row: &Row<'_>) -> Answer<NodeSummary> {
 }
 
 fn evidence(row: &Row<'_>) -> Answer<Evidence> {
-    let kind = Kind::parse(row.get(0)?).ok_or(DatabaseError::Value { column: 0, expected: "kind of evidence" })?;
+    let kind =
+        Kind::parse(row.get(0)?).ok_or(DatabaseError::Value { column: 0, expected: "kind of evidence" })?;
     Ok(Evidence { kind, value: row.get(1)?, vendor: row.get(2)? })
 }
 

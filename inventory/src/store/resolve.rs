@@ -8,12 +8,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::StoreError;
 use super::alone;
 use super::audit::Entry;
 use super::engine::{Answer, Location, values};
 use super::identify::{self, disowned, held, identify};
 use super::tx::{Fault, Step, Tx, clean, to_json};
-use super::StoreError;
 use crate::clock::Clock;
 use crate::identity::{Comparison, Evidence, Outcome, Weights};
 use crate::lifecycle::State;
@@ -162,7 +162,12 @@ impl Work<'_> {
         self.check_out_of_use(&[&keep, &gone])?;
         let mut evidence = held(self.tx, &gone.id)?;
         let older = held(self.tx, &keep.id)?;
-        evidence.extend(older.into_iter().filter(|old| !evidence.iter().any(|new| new.kind == old.kind)).collect::<Vec<_>>());
+        evidence.extend(
+            older
+                .into_iter()
+                .filter(|old| !evidence.iter().any(|new| new.kind == old.kind))
+                .collect::<Vec<_>>(),
+        );
         self.check_free_of_others(&evidence, &[&keep.id, &gone.id])?;
         let revision = self.tx.next_revision("merge", &keep.id)?;
         self.swap_keys(&keep.id, &gone.id, revision)?;
@@ -180,7 +185,8 @@ impl Work<'_> {
             return Err(self.refuse("it names no evidence").into());
         }
         let (held, before) = (held(self.tx, node)?, disowned(self.tx, node)?);
-        let among = |set: &[Evidence], one: &Evidence| set.iter().any(|e| e.kind == one.kind && e.value == one.value);
+        let among =
+            |set: &[Evidence], one: &Evidence| set.iter().any(|e| e.kind == one.kind && e.value == one.value);
         if let Some(none) = evidence.iter().find(|one| !among(&held, one) && !among(&before, one)) {
             return Err(self.refuse(&format!("{node} does not hold {} {}", none.kind, none.value)).into());
         }
@@ -272,9 +278,10 @@ impl Work<'_> {
     /// Work is running there.
     fn check_out_of_use(&self, records: &[&Record]) -> Result<(), Fault> {
         match records.iter().find(|record| record.state == State::Allocated) {
-            Some(busy) => {
-                Err(self.refuse(&format!("{} is allocated: drain it first", busy.id)).of_node(&busy.id).into())
-            }
+            Some(busy) => Err(self
+                .refuse(&format!("{} is allocated: drain it first", busy.id))
+                .of_node(&busy.id)
+                .into()),
             None => Ok(()),
         }
     }
@@ -306,7 +313,8 @@ impl Work<'_> {
         let set = "UPDATE nodes SET public_key = ?2, revision = ?3 WHERE id = ?1";
         // No two records have one key, not even for a moment.
         let mut between = [0; 32];
-        getrandom::fill(&mut between).map_err(|_| Code::Internal.because("the system gives no random bytes"))?;
+        getrandom::fill(&mut between)
+            .map_err(|_| Code::Internal.because("the system gives no random bytes"))?;
         for (id, key) in [(gone, &between), (keep, &of_gone), (gone, &of_keep)] {
             self.tx.run(set, values![id, key, revision])?;
         }
@@ -358,7 +366,8 @@ impl Work<'_> {
 
     /// What was reported in them was reported by another.
     fn close_boots(&self, node: &str) -> Answer<()> {
-        self.tx.run("UPDATE boots SET is_current = 0 WHERE node_id = ?1 AND is_current = 1", values![node])?;
+        self.tx
+            .run("UPDATE boots SET is_current = 0 WHERE node_id = ?1 AND is_current = 1", values![node])?;
         Ok(())
     }
 

@@ -32,7 +32,10 @@ impl Decisions {
         let view = site.view()?;
         if let Some(id) = self.explain {
             let Some(decision) = view.decision(id)? else {
-                writeln!(io::stderr(), "inventory: there is no decision {id}: `inventory decisions` lists those there are")?;
+                writeln!(
+                    io::stderr(),
+                    "inventory: there is no decision {id}: `inventory decisions` lists those there are"
+                )?;
                 return Ok(ExitCode::from(WRONG_USAGE));
             };
             print(true, &decision, String::new)?;
@@ -62,5 +65,8 @@ fn text(rows: &[DecisionRow]) -> String {
             row.cause.clone().unwrap_or_default(),
         ]
     });
-    show::table(["NUMBER", "TIME", "NODE", "OUTCOME", "OTHER", "SCORE", "WHY", "EFFECT", "ACTOR", "CAUSE"], rows)
+    show::table(
+        ["NUMBER", "TIME", "NODE", "OUTCOME", "OTHER", "SCORE", "WHY", "EFFECT", "ACTOR", "CAUSE"],
+        rows,
+    )
 }

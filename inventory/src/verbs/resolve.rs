@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use inventory::clock::SystemClock;
-use inventory::identity::{Evidence, Kind};
 use inventory::files::DataDir;
+use inventory::identity::{Evidence, Kind};
 use inventory::store::{self, Resolution, Resolved};
 
 use super::{Site, print};
@@ -100,8 +100,9 @@ fn carry_out(site: &Site, resolution: Resolution, why: &Why) -> Result<ExitCode>
     let weights = DataDir::at(&site.data).weights()?;
     // There must be an inventory already: deciding makes none.
     drop(site.view()?);
-    let resolved = store::resolve(site.location(), &SystemClock, &resolution, ("operator", &why.cause), &weights)
-        .with_context(|| resolution.to_string())?;
+    let resolved =
+        store::resolve(site.location(), &SystemClock, &resolution, ("operator", &why.cause), &weights)
+            .with_context(|| resolution.to_string())?;
     print(why.json, &resolved, || text(&resolution, &resolved))?;
     Ok(ExitCode::SUCCESS)
 }

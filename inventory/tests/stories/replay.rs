@@ -63,8 +63,8 @@ impl World {
 
     /// Tells it to the end; gives the number of steps.
     pub(crate) fn tell(&mut self, story: &Story) -> usize {
-        let mut weights = Weights::default();
-        weights.new_key = story.new_key.unwrap_or(NewKey::BoundToken);
+        let new_key = story.new_key.unwrap_or(NewKey::BoundToken);
+        let mut weights = Weights { new_key, ..Weights::default() };
         if let Some(junk) = &story.junk {
             let value = value(story, junk.kind, &junk.value);
             weights.junk.entry(junk.kind).or_default().insert(value);
@@ -159,15 +159,7 @@ fn value(story: &Story, kind: Kind, name: &str) -> String {
         Kind::ProductUuid | Kind::GpuUuid => {
             [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..32]].join("-")
         }
-        Kind::Mac => format!(
-            "b8:{}",
-            hex[..10]
-                .as_bytes()
-                .chunks(2)
-                .map(|b| std::str::from_utf8(b).unwrap())
-                .collect::<Vec<_>>()
-                .join(":")
-        ),
+        Kind::Mac => format!("b8:{}:{}:{}:{}:{}", &hex[..2], &hex[2..4], &hex[4..6], &hex[6..8], &hex[8..10]),
         Kind::Lldp => format!("switch/{}", &hex[..8]),
         _ => format!("s{}", &hex[..11]),
     }

@@ -52,14 +52,22 @@ impl View {
         let now = "(l.to_ms IS NULL OR ?2 = 1)";
         let past = filter.past;
         if filter.twice {
-            return self.all(&format!("{base} WHERE l.contested = 2 AND l.to_ms IS NULL {order}"), &[], place);
+            return self.all(
+                &format!("{base} WHERE l.contested = 2 AND l.to_ms IS NULL {order}"),
+                &[],
+                place,
+            );
         }
         match (filter.node, filter.part) {
-            (Some(node), None) => {
-                self.all(&format!("{base} WHERE l.node_id = ?1 AND {now} {order}"), values![node, past], place)
-            }
+            (Some(node), None) => self.all(
+                &format!("{base} WHERE l.node_id = ?1 AND {now} {order}"),
+                values![node, past],
+                place,
+            ),
             // The history of a part is what it is asked for.
-            (None, Some(part)) => self.all(&format!("{base} WHERE l.serial = ?1 {order}"), values![part], place),
+            (None, Some(part)) => {
+                self.all(&format!("{base} WHERE l.serial = ?1 {order}"), values![part], place)
+            }
             (Some(node), Some(part)) => self.all(
                 &format!("{base} WHERE l.serial = ?1 AND l.node_id = ?2 {order}"),
                 values![part, node],
