@@ -49,7 +49,13 @@ enum Verb {
     Release(verbs::resolve::Release),
     Decisions(verbs::decisions::Decisions),
     Parts(verbs::parts::Parts),
+    Readiness(verbs::readiness::Readiness),
+    Wish(verbs::wish::Wish),
+    Label(verbs::label::Label),
+    AccessKey(verbs::access_key::AccessKey),
     Audit(verbs::audit::Audit),
+    Migrate(verbs::migrate::Migrate),
+    Simulate(verbs::simulate::Simulate),
     Tournament(verbs::tournament::Tournament),
 }
 
@@ -84,7 +90,13 @@ fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
         Verb::Release(release) => release.run(&site),
         Verb::Decisions(decisions) => decisions.run(&site),
         Verb::Parts(parts) => parts.run(&site),
+        Verb::Readiness(readiness) => readiness.run(&site),
+        Verb::Wish(wish) => wish.run(&site),
+        Verb::Label(label) => label.run(&site),
+        Verb::AccessKey(key) => key.run(&site),
         Verb::Audit(audit) => audit.run(&site),
+        Verb::Migrate(migrate) => migrate.run(),
+        Verb::Simulate(simulate) => simulate.run(),
         Verb::Tournament(tournament) => tournament.run(),
     }
 }

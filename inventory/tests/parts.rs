@@ -169,6 +169,16 @@ fn a_reader_that_failed_takes_no_part_away() {
 }
 
 #[test]
+fn a_serial_number_that_many_nodes_show_names_no_part() {
+    let direct = Direct::new();
+    for _ in 0..10 {
+        let shared = |report: &mut Report| report.node.disks = vec![disk("nvme0n1", "VENDOR-DEFAULT-7")];
+        Owner::new(&direct).shows(&direct, &[], shared);
+    }
+    assert_eq!(history(&direct, "vendor-default-7").len(), 8);
+}
+
+#[test]
 fn a_node_in_quarantine_moves_no_part() {
     let direct = Direct::new();
     let mut a = Owner::new(&direct);

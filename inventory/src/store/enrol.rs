@@ -10,10 +10,10 @@ use report::wire::EnrolResponse;
 use super::audit::Entry;
 use super::engine::{Answer, values};
 use super::identify::{self, About, Inputs, identify};
-use super::token;
 use super::tx::{Fault, Step, Tx, to_json};
+use super::{people, token};
 use crate::identity::{Effect, Evidence, Weights, effect, node_id};
-use crate::lifecycle::State;
+use crate::lifecycle::{Policy, State};
 use crate::refusal::{Code, Refusal};
 use crate::token::Token;
 
@@ -43,7 +43,11 @@ struct Subject {
     before: Option<State>,
 }
 
-pub(super) fn enrol(tx: &Tx<'_>, request: &Enrolment, weights: &Weights) -> Result<EnrolResponse, Fault> {
+pub(super) fn enrol(
+    tx: &Tx<'_>,
+    request: &Enrolment,
+    (weights, policy): (&Weights, &Policy),
+) -> Result<EnrolResponse, Fault> {
     let (plan, token_for) = match admit(tx, request)? {
         Admission::SameRequest(response) => return Ok(response),
         Admission::Token { plan, for_node } => (plan, for_node),
@@ -75,13 +79,15 @@ pub(super) fn enrol(tx: &Tx<'_>, request: &Enrolment, weights: &Weights) -> Resu
     keep(tx, request, (&subject, &effect), (&inputs, weights), revision)?;
     open_boot(tx, request, (&subject.id, &plan.name, &nonce), revision)?;
     let response = EnrolResponse {
-        node_id: subject.id,
+        node_id: subject.id.clone(),
         nonce,
         plan_digest: plan.digest(),
         plan: plan.name,
         state: state.as_str().to_owned(),
     };
     finish(tx, request, &response, revision)?;
+    people::enrolled(tx, &subject.id, &request.source)?;
+    people::refresh(tx, &subject.id, policy)?;
     Ok(response)
 }
 
@@ -196,14 +202,17 @@ fn settle_node(
         change_key(tx, id, &request.public_key, revision)?;
     }
     // A node that stays in quarantine keeps its reason.
-    let sql = "INSERT INTO nodes (id, public_key, state, reason, pool, hostname, created_at_ms, revision)
-               VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7)
+    let sql = "INSERT INTO nodes (id, public_key, state, reason, pool, hostname, created_at_ms, revision, reason_code)
+               VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7, ?8)
                ON CONFLICT (id) DO UPDATE SET
                    state = ?3, hostname = ?5, revision = ?7,
                    reason = CASE WHEN nodes.state = ?3 THEN nodes.reason ELSE ?4 END,
+                   reason_code = CASE WHEN nodes.state = ?3 THEN nodes.reason_code ELSE ?8 END,
                    pool = NULL";
     let state = after.as_str();
-    tx.run(sql, values![id, &request.public_key, state, &reason, &request.hostname, tx.now, revision])?;
+    let code = in_doubt.then_some(identify::IDENTITY_CONFLICT);
+    let (key, hostname) = (&request.public_key, &request.hostname);
+    tx.run(sql, values![id, key, state, &reason, hostname, tx.now, revision, code])?;
     let cause = reason.as_deref().unwrap_or(match effect {
         Effect::Rekey { .. } => "enrolment with a new key",
         _ => "enrolment",

@@ -11,7 +11,6 @@ mod link;
 mod writer;
 mod readers;
 mod tx;
-mod alone;
 mod audit;
 mod token;
 mod identify;
@@ -19,7 +18,9 @@ mod enrol;
 mod parts;
 mod accept;
 mod resolve;
+mod people;
 mod site;
+mod transfer;
 pub mod read;
 
 use std::fmt;
@@ -33,16 +34,24 @@ pub use audit::Entry;
 pub use engine::{DatabaseError, Location, LocationError};
 pub use enrol::Enrolment;
 pub use identify::Inputs;
-pub use resolve::{Resolution, ResolveError, Resolved, resolve};
+pub use people::{
+    Allocation, Change, ChangeError, Created, Facets, Filter, Heartbeats, KeyError, KeyRow, Order, Page,
+    Readiness, WishChange, WishRow, create_key, label, revoke_key, wish,
+};
+pub use resolve::{Resolution, Resolved, resolve};
 pub use token::{IssuedToken, TTL_MAX, TokenError, issue, issue_for};
+pub use transfer::{TransferError, Transferred, transfer};
 pub(crate) use tx::clean;
 
 use crate::clock::Clock;
+use crate::figures::Counters;
 use crate::identity::Weights;
+use crate::lifecycle::Policy;
 use crate::limits::{Buckets, Rate};
 use crate::refusal::{Code, Refusal};
 use engine::values;
 use link::Link;
+use people::Uses;
 use read::View;
 use readers::Readers;
 use report::wire::{EnrolResponse, ReportAck};
@@ -134,11 +143,19 @@ pub struct StoreOptions {
     pub pages_max: u32,
     /// How many audit lines of one kind of refusal are written per second; the rest are counted.
     pub refusals: Rate,
+    /// The times that the controller keeps.
+    pub policy: Policy,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { queue: 1024, batch: 256, pages_max: 0, refusals: Rate { per_s: 1.0, burst: 500.0 } }
+        Self {
+            queue: 1024,
+            batch: 256,
+            pages_max: 0,
+            refusals: Rate { per_s: 1.0, burst: 500.0 },
+            policy: Policy::default(),
+        }
     }
 }
 
@@ -149,6 +166,10 @@ pub struct Store {
     readers: Arc<Readers>,
     meter: Arc<Buckets<Code>>,
     weights: Arc<Weights>,
+    policy: Policy,
+    heartbeats: Arc<Heartbeats>,
+    uses: Arc<Uses>,
+    counters: Arc<Counters>,
 }
 
 impl fmt::Debug for Store {
@@ -184,6 +205,10 @@ impl Store {
             readers: Arc::new(Readers::new(location)),
             meter,
             weights: Arc::default(),
+            policy: options.policy,
+            heartbeats: Arc::default(),
+            uses: Arc::default(),
+            counters: Arc::default(),
         })
     }
 
@@ -195,9 +220,9 @@ impl Store {
 
     /// Lets a node in, or says why not.
     pub async fn enrol(&self, enrolment: Enrolment) -> Result<EnrolResponse, Refusal> {
-        let (source, weights) = (enrolment.source.clone(), Arc::clone(&self.weights));
-        let work = move |tx: &tx::Tx<'_>| enrol::enrol(tx, &enrolment, &weights);
-        self.writer.submit(Some(source), work).await
+        let (source, policy, weights) = (enrolment.source.clone(), self.policy, Arc::clone(&self.weights));
+        let work = move |tx: &tx::Tx<'_>| enrol::enrol(tx, &enrolment, (&weights, &policy));
+        self.submit(Some(source), work).await
     }
 
     /// Carries out what an operator decided about records: who, and why.
@@ -206,21 +231,25 @@ impl Store {
         resolution: Resolution,
         (actor, cause): (String, String),
     ) -> Result<Resolved, Refusal> {
-        let weights = Arc::clone(&self.weights);
-        let work = move |tx: &tx::Tx<'_>| resolve::carry_out(tx, &resolution, (&actor, &cause), &weights);
-        self.writer.submit(None, work).await
+        let (policy, weights) = (self.policy, Arc::clone(&self.weights));
+        let work = move |tx: &tx::Tx<'_>| {
+            let resolved = resolve::carry_out(tx, &resolution, (&actor, &cause), &weights)?;
+            resolution.nodes().try_for_each(|node| people::refresh(tx, node, &policy))?;
+            Ok(resolved)
+        };
+        self.submit(None, work).await
     }
 
     /// Stores a report whose signature was verified and whose verdict was computed here.
     pub async fn accept(&self, submission: Submission) -> Result<ReportAck, Refusal> {
-        let (source, work) =
-            (submission.source.clone(), move |tx: &tx::Tx<'_>| accept::accept(tx, &submission));
-        self.writer.submit(Some(source), work).await
+        let (source, policy) = (submission.source.clone(), self.policy);
+        self.submit(Some(source), move |tx: &tx::Tx<'_>| accept::accept(tx, &submission, &policy)).await
     }
 
     /// Writes the audit line of a refusal that has no transaction of its own, unless there were too many of its kind;
     /// then it is counted. Waits until the line is durable.
     pub async fn record_refusal(&self, source: &str, refusal: &Refusal) {
+        self.counters.refused(refusal.code);
         if refusal.audited {
             return;
         }
@@ -246,6 +275,31 @@ impl Store {
     /// Shows the record of one moment; `read` runs again if the connection turns out to be lost. Blocks on disk or network.
     pub fn view<T>(&self, read: impl Fn(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.readers.view(read)
+    }
+
+    /// The times that the controller keeps.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What nodes were heard of.
+    pub fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
+    }
+
+    /// What is counted while it runs.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Has a write done and waits until it is durable.
+    async fn submit<T: Send + 'static>(
+        &self,
+        source: Option<String>,
+        work: impl FnOnce(&tx::Tx<'_>) -> Result<T, tx::Fault> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _timed = self.counters.wait();
+        self.writer.submit(source, work).await
     }
 
     /// Becomes `true` when the store stopped since a write failed. A dropped sender means the same.

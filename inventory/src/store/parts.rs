@@ -21,6 +21,8 @@ struct Open {
     from_revision: u64,
 }
 
+/// A serial number that so many nodes show at once is a default of its maker and names no part.
+const SHARED_MAX: u32 = 8;
 /// Code of the audit line of a part that is in two nodes at once.
 const PART_TWICE: &str = "part_twice";
 
@@ -83,6 +85,13 @@ fn close(tx: &Tx<'_>, part: &Open, revision: u64) -> Answer<()> {
 
 fn put(tx: &Tx<'_>, node: &str, part: &Part, revision: u64) -> Answer<()> {
     let (kind, serial) = (part.kind.as_str(), &clean(&part.serial));
+    let open =
+        "SELECT count(*) FROM (SELECT 1 FROM part_places WHERE kind = ?1 AND serial = ?2 AND to_ms IS NULL
+                                      LIMIT ?3) AS open";
+    let shown: u32 = tx.one(open, values![kind, serial, SHARED_MAX], |row| row.get(0))?.unwrap_or(0);
+    if shown >= SHARED_MAX {
+        return Ok(());
+    }
     let text = |text: &Option<String>| text.as_deref().map(clean);
     tx.run(
         "INSERT INTO parts (kind, serial, model, first_seen_ms) VALUES (?1, ?2, ?3, ?4)

@@ -8,12 +8,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::StoreError;
-use super::alone;
 use super::audit::Entry;
 use super::engine::{Answer, Location, values};
 use super::identify::{self, disowned, held, identify};
-use super::tx::{Fault, Step, Tx, clean, to_json};
+use super::people::ChangeError;
+use super::tx::{Fault, Step, Tx, alone, clean, to_json};
 use crate::clock::Clock;
 use crate::identity::{Comparison, Evidence, Outcome, Weights};
 use crate::lifecycle::State;
@@ -63,6 +62,16 @@ pub struct Resolved {
 }
 
 impl Resolution {
+    /// The records that it names.
+    pub fn nodes(&self) -> impl Iterator<Item = &str> {
+        let (one, other) = match self {
+            Self::Merge { keep, gone } => (keep, Some(gone)),
+            Self::Replace { old, new } => (old, Some(new)),
+            Self::Split { node, .. } | Self::Release { node } => (node, None),
+        };
+        std::iter::once(one).chain(other).map(String::as_str)
+    }
+
     /// Its verb.
     pub fn verb(&self) -> &'static str {
         match self {
@@ -104,17 +113,6 @@ struct Work<'a> {
     weights: &'a Weights,
 }
 
-/// Why an operator's decision was not carried out.
-#[derive(Debug, thiserror::Error)]
-pub enum ResolveError {
-    /// It must not be.
-    #[error("{}: {}", .0, .0.code.action())]
-    Refused(Refusal),
-    /// The database cannot be opened or written.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
 /// Carries out what an operator decided, in a process of its own beside a running server.
 pub fn resolve(
     location: impl Into<Location>,
@@ -122,13 +120,8 @@ pub fn resolve(
     resolution: &Resolution,
     by: (&str, &str),
     weights: &Weights,
-) -> Result<Resolved, ResolveError> {
-    alone::write(&location.into(), clock, |tx| {
-        carry_out(tx, resolution, by, weights).map_err(|fault| match fault {
-            Fault::Refused(refusal) => ResolveError::Refused(refusal),
-            Fault::Database(error) => ResolveError::Store(StoreError::Write(error)),
-        })
-    })
+) -> Result<Resolved, ChangeError> {
+    Ok(alone(location, clock, |tx| carry_out(tx, resolution, by, weights))??)
 }
 
 /// Carries out what an operator decided; `actor` says who, `cause` why.
@@ -325,8 +318,9 @@ impl Work<'_> {
     fn end(&self, record: &Record, reason: &str, revision: u64) -> Answer<()> {
         self.step(record, State::Retired, revision)?;
         self.tx.run(
-            "UPDATE nodes SET state = 'retired', reason = ?2, pool = NULL, revision = ?3 WHERE id = ?1",
-            values![&record.id, reason, revision],
+            "UPDATE nodes SET state = 'retired', reason = ?2, reason_code = ?3, pool = NULL, owner = NULL, revision = ?4
+             WHERE id = ?1",
+            values![&record.id, reason, self.resolution.verb(), revision],
         )?;
         self.close_boots(&record.id)?;
         super::parts::leave(self.tx, &record.id, revision)
@@ -344,8 +338,10 @@ impl Work<'_> {
             at.state = *to;
         }
         self.tx.run(
-            "UPDATE nodes SET state = ?2, pool = NULL, revision = ?3,
-                 reason = CASE WHEN state = ?2 THEN reason ELSE NULL END WHERE id = ?1",
+            "UPDATE nodes SET state = ?2, pool = NULL, owner = NULL, verdict = NULL, revision = ?3,
+                 reason = CASE WHEN state = ?2 THEN reason ELSE NULL END,
+                 reason_code = CASE WHEN state = ?2 THEN reason_code ELSE NULL END
+             WHERE id = ?1",
             values![&record.id, at.state.as_str(), revision],
         )?;
         self.close_boots(&record.id)?;

@@ -5,11 +5,12 @@ use report::Plan;
 use report::plan::PlanError;
 use serde::Serialize;
 
+use super::StoreError;
 use super::audit::Entry;
-use super::engine::{Answer, DatabaseError, Location, values};
-use super::tx::Tx;
-use super::{StoreError, alone};
+use super::engine::{Answer, Location, values};
+use super::tx::{Tx, alone};
 use crate::clock::Clock;
+use crate::refusal::Code;
 use crate::token::Token;
 
 /// Longest life of a token.
@@ -46,9 +47,6 @@ pub enum TokenError {
     /// There is no node that it could be for.
     #[error("there is no node `{0}` that could enrol: `inventory nodes` lists those there are")]
     NoNode(String),
-    /// It cannot be written.
-    #[error("storing the token")]
-    Write(#[source] DatabaseError),
 }
 
 /// Makes `count` tokens in the database at that place, in one transaction. Works while a server runs.
@@ -86,16 +84,19 @@ fn make(
     let plan = Plan::built_in(plan)?.name;
     let tokens: Vec<_> =
         (0..count).map(|_| Token::generate()).collect::<Result<_, _>>().map_err(TokenError::Random)?;
-    alone::write(location, clock, |tx| {
-        if let Some(node) = node {
-            let sql = "SELECT 1 FROM nodes WHERE id = ?1 AND state <> 'retired'";
-            if tx.one(sql, values![node], |row| row.get::<i64>(0)).map_err(TokenError::Write)?.is_none() {
-                return Err(TokenError::NoNode(node.to_owned()));
-            }
+    let made = alone(location, clock, |tx| {
+        let sql = "SELECT 1 FROM nodes WHERE id = ?1 AND state <> 'retired'";
+        let is_there =
+            |node| tx.one(sql, values![node], |row| row.get::<i64>(0)).map(|found| found.is_some());
+        if let Some(node) = node
+            && !is_there(node)?
+        {
+            return Err(Code::NodeUnknown.because(node).into());
         }
         let made = tokens.iter().map(|token| insert(tx, token, &plan, ttl, node)).collect::<Answer<_>>();
-        made.map_err(TokenError::Write)
-    })
+        Ok(made?)
+    })?;
+    made.map_err(|_| TokenError::NoNode(node.unwrap_or_default().to_owned()))
 }
 
 fn insert(

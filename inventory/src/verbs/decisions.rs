@@ -10,6 +10,9 @@ use serde_json::json;
 
 use super::{Site, WRONG_USAGE, print, show};
 
+/// Above the number of every decision; the database's numbers are signed.
+const LATEST: u64 = i64::MAX as u64;
+
 /// Show which machine each node was taken for, and why
 #[derive(Debug, Args)]
 pub(crate) struct Decisions {
@@ -41,7 +44,7 @@ impl Decisions {
             print(true, &decision, String::new)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let rows = view.decisions(self.node.as_deref(), self.last)?;
+        let rows = view.decisions(self.node.as_deref(), LATEST, self.last)?;
         print(self.json, &json!({ "decisions": rows }), || text(&rows))?;
         Ok(ExitCode::SUCCESS)
     }

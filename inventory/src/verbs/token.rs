@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use inventory::clock::SystemClock;
-use inventory::files::DataDir;
 use inventory::store;
 use jiff::SignedDuration;
 
@@ -31,10 +30,7 @@ pub(crate) struct Token {
 
 impl Token {
     pub(crate) fn run(self, site: &Site) -> Result<ExitCode> {
-        if site.database.is_none() {
-            DataDir::create(&site.data)?;
-        }
-        let (plan, location) = (&self.plan, site.location());
+        let (plan, location) = (&self.plan, site.create()?);
         let token = &match &self.node {
             Some(node) => store::issue_for(location, &SystemClock, plan, self.ttl, node)?,
             None => match store::issue(location, &SystemClock, plan, self.ttl, 1)?.pop() {

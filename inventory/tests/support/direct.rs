@@ -8,7 +8,7 @@ use inventory::clock::{Clock, SystemClock};
 use inventory::identity::evidence;
 use inventory::parts::parts_of;
 use inventory::store::read::View;
-use inventory::store::{self, Enrolment, Store, Submission};
+use inventory::store::{self, Enrolment, Facets, Store, Submission};
 use inventory::token::Token;
 use jiff::SignedDuration;
 use report::Report;
@@ -95,6 +95,7 @@ pub fn submission(boot_id: &str, session: &EnrolResponse, sequence: u64, report:
         plan_digest: report.plan.digest(),
         verdict: review(&report),
         parts: parts_of(&report),
+        facets: Facets::of(&report),
         run_id: report.run_id,
         bytes,
         source: "127.0.0.1".to_owned(),

@@ -47,6 +47,7 @@ CREATE TABLE decisions (
     revision       {integer} NOT NULL REFERENCES changes (revision)
 ) {table};
 CREATE INDEX decisions_by_node ON decisions (node_id, id);
+CREATE INDEX decisions_by_other ON decisions (other_id, id);
 
 CREATE TABLE parts (
     kind          {text} NOT NULL,

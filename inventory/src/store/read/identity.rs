@@ -52,17 +52,18 @@ const DECISION: &str = "
            d.revision";
 
 impl View {
-    /// The last decisions, of all nodes or about one, the oldest of them first.
-    pub fn decisions(&self, node: Option<&str>, last: u32) -> Result<Vec<DecisionRow>, StoreError> {
+    /// The last decisions below that number, of all nodes or about one, the oldest of them first.
+    pub fn decisions(
+        &self,
+        node: Option<&str>,
+        before: u64,
+        last: u32,
+    ) -> Result<Vec<DecisionRow>, StoreError> {
+        let about = node.map_or("", |_| "AND (d.node_id = ?3 OR d.other_id = ?3)");
+        let sql = format!("{DECISION} FROM decisions d WHERE d.id < ?1 {about} ORDER BY d.id DESC LIMIT ?2");
         let mut rows = match node {
-            None => self.all(&format!("{DECISION} FROM decisions d ORDER BY d.id DESC LIMIT ?1"), values![last], decision)?,
-            Some(node) => self.all(
-                &format!(
-                    "{DECISION} FROM decisions d WHERE d.node_id = ?1 OR d.other_id = ?1 ORDER BY d.id DESC LIMIT ?2"
-                ),
-                values![node, last],
-                decision,
-            )?,
+            None => self.all(&sql, values![before, last], decision)?,
+            Some(node) => self.all(&sql, values![before, last, node], decision)?,
         };
         rows.reverse();
         Ok(rows)
