@@ -118,6 +118,7 @@ async fn add(store: &Store, n: usize, token: Token) {
         run_id: support::random_uuid(),
         plan_digest: Plan::built_in("quick-software").unwrap().digest(),
         verdict: VerdictRecord { verdict, findings: Vec::new() },
+        parts: Default::default(),
         facets: Facets {
             model: Some(model.to_owned()),
             devices: Some(8),
