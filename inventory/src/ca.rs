@@ -32,6 +32,9 @@ const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
+    /// No random bytes for a serial number.
+    #[error("the system gives no random bytes")]
+    Random,
     /// A key or certificate file cannot be read.
     #[error("reading `{path}`")]
     Read {
@@ -112,7 +115,7 @@ pub fn server_certificate(
 }
 
 /// The site's authority: the one there is, or a new one.
-fn authority(data: &DataDir, now: Timestamp) -> Result<(String, Issuer<'static, KeyPair>), CaError> {
+pub(crate) fn authority(data: &DataDir, now: Timestamp) -> Result<(String, Issuer<'static, KeyPair>), CaError> {
     let (path, key_path) = (data.ca_certificate(), data.tls().join("ca.key"));
     let (certificate, key) = (read(path.clone())?, read(key_path.clone())?);
     let key = match (&certificate, key) {
@@ -177,7 +180,7 @@ fn is_name(name: &str) -> bool {
     name.parse::<IpAddr>().is_ok() || (name.len() <= 253 && rest.split('.').all(label))
 }
 
-fn set_life(params: &mut CertificateParams, now: Timestamp, not_after: Timestamp) {
+pub(crate) fn set_life(params: &mut CertificateParams, now: Timestamp, not_after: Timestamp) {
     let epoch = date_time_ymd(1970, 1, 1);
     let since_epoch = |at: Timestamp| Duration::from_secs(u64::try_from(at.as_second()).unwrap_or(0));
     params.not_before = epoch + since_epoch(now.saturating_sub(BACKDATED).unwrap_or(now));

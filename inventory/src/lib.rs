@@ -11,11 +11,14 @@
 pub mod clock;
 pub mod files;
 pub mod ca;
+pub mod certificate;
+pub mod attest;
 pub mod refusal;
 pub mod limits;
 pub mod token;
 pub mod identity;
 pub mod lifecycle;
+pub mod trust;
 pub mod serve;
 pub mod api;
 pub mod store;

@@ -85,6 +85,22 @@ codes! {
     PlanNotAccepted = "plan_not_accepted", 422, None, "the report is not about the plan that was asked for", "run the plan of the enrolment's answer with a `burnin` of the same version as the inventory";
     /// A report of another schema.
     SchemaNotAccepted = "schema_not_accepted", 422, None, "the report has another schema", "use a `burnin` of the same version as the inventory";
+    /// A certificate that was not given out here.
+    CertificateUnknown = "certificate_unknown", 403, None, "this client certificate was not given out by this inventory, or is forgotten", "leave it out, and ask for a new one";
+    /// A certificate whose time is over.
+    CertificateExpired = "certificate_expired", 403, None, "the client certificate has ended", "leave it out, and ask for a new one";
+    /// Another node's path.
+    NotOwnRecord = "not_own_record", 403, None, "a node's certificate is good for its own record only", "use the certificate of this node, or none";
+    /// Its identity is in doubt.
+    NodeInDoubt = "node_in_doubt", 403, None, "the identity of this node is in doubt, so that it gets no certificate, uses none and cannot attest", "report without a certificate; the operator should look at the conflict in `inventory node`";
+    /// No such challenge, or no longer.
+    ChallengeUnknown = "challenge_unknown", 404, None, "this node has no such challenge", "ask for a new challenge";
+    /// Answered before.
+    ChallengeUsed = "challenge_used", 409, None, "the challenge was answered before", "ask for a new challenge";
+    /// Answered too late.
+    ChallengeExpired = "challenge_expired", 410, None, "the challenge was answered too late", "ask for a new challenge";
+    /// The TPM does not prove what it should.
+    AttestationRefused = "attestation_refused", 403, None, "the attestation does not hold", "see the detail; ask for a new challenge if the TPM is as it should be";
     /// Too many requests from one source.
     RateLimited = "rate_limited", 429, Some(2), "too many requests from this source", "wait as long as Retry-After says, then repeat";
     /// Too much work at once.

@@ -20,6 +20,7 @@ pub mod modules;
 pub mod reap;
 pub mod cgroup;
 pub mod net;
+pub mod tpm;
 pub mod register;
 pub mod stages;
 pub mod boot;

@@ -7,6 +7,7 @@ pub mod driver;
 pub mod faults;
 pub mod layer;
 pub mod process;
+pub mod swtpm;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,12 @@
 //! POST /v1/enrolments                                            EnrolRequest  -> EnrolResponse
 //! PUT  /v1/nodes/{node}/boots/{boot}/reports/{sequence}          report bytes  -> ReportAck
 //!      header assay-signature: hex(Ed25519(context))             context: `signing_context`
+//! POST /v1/nodes/{node}/certificate                              CertificateRequest  -> CertificateResponse
+//! POST /v1/nodes/{node}/attestation                              AttestationRequest  -> CredentialChallenge
+//! PUT  /v1/nodes/{node}/attestation/{challenge}                  AttestationEvidence -> TrustStanding
 //! ```
+//!
+//! A node that has a client certificate shows it in the handshake of every call; it is good for the node's own paths only.
 //!
 //! Every refusal is a [`Problem`] (`application/problem+json`, RFC 9457). Both calls are idempotent: the same bytes
 //! again get the same answer.
@@ -12,6 +17,14 @@
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+
+mod trust;
+
+pub use trust::{
+    AttestationEvidence, AttestationRequest, BadTrustLevel, CertificateRequest, CertificateResponse,
+    CredentialChallenge, Pcr, QuoteContext, TRUST_BYTES_MAX, TrustLevel, TrustStanding, attestation_context,
+    certificate_context, quote_digest,
+};
 
 use crate::{MacAddr, NodeFacts, Verdict, VerdictRecord};
 

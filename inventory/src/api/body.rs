@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt;
 use report::wire::JSON_DEPTH_MAX;
+use serde::de::DeserializeOwned;
 
 use super::depth::is_deeper_than;
 use crate::refusal::{Code, Refusal};
@@ -52,6 +53,19 @@ pub(super) fn check_depth(bytes: &[u8]) -> Result<(), Refusal> {
     } else {
         Ok(())
     }
+}
+
+/// Parses a body. What is wrong is told by place and not in the parser's words, which quote the body.
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8], what: &str) -> Result<T, Refusal> {
+    check_depth(bytes)?;
+    serde_json::from_slice(bytes).map_err(|error| {
+        Code::BodyMalformed.because(format!(
+            "no {what}: {:?} error at line {} column {}",
+            error.classify(),
+            error.line(),
+            error.column()
+        ))
+    })
 }
 
 /// Is this a boot id as Linux gives it, a UUID in lower case?

@@ -30,16 +30,8 @@ pub(super) async fn enrol(
 
 /// All that can be refused before the token is looked at.
 fn verified(bytes: &[u8], source: String) -> Result<Enrolment, Refusal> {
-    body::check_depth(bytes)?;
-    // Not the parser's own words: they quote the body, and the token is in it.
-    let request: EnrolRequest = serde_json::from_slice(bytes).map_err(|error| {
-        Code::BodyMalformed.because(format!(
-            "no enrolment request: {:?} error at line {} column {}",
-            error.classify(),
-            error.line(),
-            error.column()
-        ))
-    })?;
+    // Not in the parser's own words: they quote the body, and the token is in it.
+    let request: EnrolRequest = body::parse(bytes, "enrolment request")?;
     check_size(&request.identity).map_err(|error| Code::BodyMalformed.because(error.to_string()))?;
     if !body::is_boot_id(&request.boot_id) {
         return Err(Code::BodyMalformed.because("`boot_id` is not a UUID in lower case"));

@@ -1,11 +1,16 @@
-//! What nodes may ask, over HTTP: two calls and a sign of life. There is no operator's interface here.
+//! What nodes may ask, over HTTP: to be let in, to hand in a report, to be trusted more, and a sign of life. There is no
+//! operator's interface here.
 
 mod depth;
 mod body;
 mod enrol;
 mod report;
+mod node;
+mod certificate;
+mod attest;
 
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,9 +22,16 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use tokio::sync::Semaphore;
 
+use ed25519_dalek::{Signature, VerifyingKey};
+
+pub use node::{Presented, VerifiedNode};
+
+use crate::certificate::NodeCa;
+use crate::clock::Clock;
 use crate::limits::{Buckets, Rate, source_of};
 use crate::refusal::{Code, Refusal};
-use crate::store::Store;
+use crate::store::{BootSession, Store};
+use crate::trust::TrustPolicy;
 
 /// Bounds on requests.
 #[derive(Clone, Copy, Debug)]
@@ -45,22 +57,71 @@ const SOURCES_MAX: usize = 10_000;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
+/// What the answers stand on.
+#[derive(Debug)]
+pub struct Site {
+    /// The record.
+    pub store: Store,
+    /// Signs certificates of nodes.
+    pub ca: NodeCa,
+    /// What nodes must prove.
+    pub trust: Arc<TrustPolicy>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
 /// What every request needs.
 #[derive(Debug)]
 pub struct Api {
-    store: Store,
+    site: Site,
     limits: RequestLimits,
     sources: Buckets<IpAddr>,
     in_work: Semaphore,
 }
 
+impl Deref for Api {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+impl Api {
+    /// The node's key, and the nonce of the boot. Blocks on the disk.
+    fn session(&self, node_id: &str, boot_id: &str) -> Result<(BootSession, String), Refusal> {
+        if !body::is_boot_id(boot_id) {
+            return Err(Code::BodyMalformed.because("`boot_id` is not a UUID in lower case"));
+        }
+        let session = self.store.boot_session(node_id, boot_id).map_err(|error| {
+            tracing::error!(%error, "a boot session could not be read");
+            Refusal::from(Code::Internal)
+        })?;
+        let session = session.ok_or_else(|| Code::NodeUnknown.because(node_id))?;
+        let nonce = session.nonce.clone();
+        Ok((session, nonce.ok_or_else(|| Code::BadProof.because("this boot is not enrolled"))?))
+    }
+}
+
+/// Did that key sign the context? Weak keys and signatures that more than one key could have made are refused.
+fn verify(key: &[u8; 32], context: &[u8], signature: &str) -> Result<(), Refusal> {
+    let signature: [u8; 64] = enrol::decode_hex(signature)
+        .ok_or_else(|| Code::BodyMalformed.because("a proof is not 128 hexadecimal digits in lower case"))?;
+    VerifyingKey::from_bytes(key)
+        .and_then(|key| key.verify_strict(context, &Signature::from_bytes(&signature)))
+        .map_err(|_| Code::BadProof.because("it is not a signature by that key over this node, boot and nonce"))
+}
+
 /// The routes.
-pub fn router(store: Store, limits: RequestLimits) -> Router {
+pub fn router(site: Site, limits: RequestLimits) -> Router {
     let sources = Buckets::new(limits.per_source, SOURCES_MAX);
-    let api = Arc::new(Api { store, limits, sources, in_work: Semaphore::new(limits.in_work) });
+    let api = Arc::new(Api { site, limits, sources, in_work: Semaphore::new(limits.in_work) });
     Router::new()
         .route("/v1/enrolments", post(enrol::enrol))
         .route("/v1/nodes/{node}/boots/{boot}/reports/{sequence}", put(report::accept))
+        .route("/v1/nodes/{node}/certificate", post(certificate::issue))
+        .route("/v1/nodes/{node}/attestation", post(attest::open))
+        .route("/v1/nodes/{node}/attestation/{challenge}", put(attest::answer))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -80,12 +141,13 @@ async fn method_not_allowed(request: Request) -> Refusal {
 async fn guard(
     State(api): State<Arc<Api>>,
     Extension(Peer(address)): Extension<Peer>,
+    Extension(presented): Extension<Presented>,
     request: Request,
     next: Next,
 ) -> Response {
     let response = match admit(&api, address) {
         Err(refusal) => refusal.into_response(),
-        Ok(_permit) => match tokio::time::timeout(api.limits.total, next.run(request)).await {
+        Ok(_permit) => match tokio::time::timeout(api.limits.total, identified(&api, &presented, request, next)).await {
             Ok(response) => response,
             Err(_) => Code::RequestTimeout
                 .because(format!("not complete after {} s", api.limits.total.as_secs()))
@@ -96,6 +158,19 @@ async fn guard(
         api.store.record_refusal(&address.to_string(), refusal).await;
     }
     response
+}
+
+/// Finds out which node asks, if it showed a certificate; a certificate that is worth nothing any more ends the request.
+async fn identified(api: &Arc<Api>, presented: &Presented, mut request: Request, next: Next) -> Response {
+    match VerifiedNode::of(api, presented).await {
+        Err(refusal) => refusal.into_response(),
+        Ok(node) => {
+            if let Some(node) = node {
+                request.extensions_mut().insert(node);
+            }
+            next.run(request).await
+        }
+    }
 }
 
 fn admit(api: &Api, address: IpAddr) -> Result<tokio::sync::SemaphorePermit<'_>, Refusal> {

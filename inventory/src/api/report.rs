@@ -17,6 +17,7 @@ use report::judge::review;
 use report::wire::{REPORT_BYTES_MAX, ReportAck, SIGNATURE_HEADER, signing_context};
 
 use super::enrol::decode_hex;
+use super::node::{VerifiedNode, check_node_id};
 use super::{Api, Peer, body, off_loop};
 use crate::identity::sha256_hex;
 use crate::refusal::{Code, Refusal};
@@ -35,12 +36,14 @@ struct Place {
 pub(super) async fn accept(
     State(api): State<Arc<Api>>,
     Extension(Peer(address)): Extension<Peer>,
+    node: Option<Extension<VerifiedNode>>,
     path: Result<Path<(String, String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<ReportAck>, Refusal> {
     let place = place(path)?;
     let node_id = place.node_id.clone();
+    VerifiedNode::check_own(node.as_deref(), &node_id)?;
     let signature = headers
         .get(SIGNATURE_HEADER)
         .and_then(|value| decode_hex(value.to_str().ok()?))
@@ -60,12 +63,7 @@ pub(super) async fn accept(
 fn place(path: Result<Path<(String, String, String)>, PathRejection>) -> Result<Place, Refusal> {
     let malformed = |detail: &str| Code::PathMalformed.because(detail);
     let Path((node_id, boot_id, sequence)) = path.map_err(|_| malformed("the path is not valid UTF-8"))?;
-    let is_node_id = node_id
-        .strip_prefix("node-")
-        .is_some_and(|rest| rest.len() == 16 && rest.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7')));
-    if !is_node_id {
-        return Err(malformed("the node id does not have the form that an enrolment gives"));
-    }
+    check_node_id(&node_id)?;
     if !body::is_boot_id(&boot_id) {
         return Err(malformed("the boot id is not a UUID in lower case"));
     }

@@ -21,7 +21,8 @@ use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use super::plain;
-use crate::api::Peer;
+use crate::api::{Peer, Presented};
+use crate::identity::sha256_hex;
 use crate::limits::source_of;
 use crate::refusal::{Code, Refusal};
 use crate::store::Store;
@@ -179,10 +180,13 @@ impl Acceptor {
         mut stopped: watch::Receiver<bool>,
     ) -> Result<(), Refusal> {
         let served = Arc::new(AtomicBool::new(false));
+        let shown = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+        let presented = Presented(shown.map(|certificate| sha256_hex(certificate).into()));
         let seen = Arc::clone(&served);
         let service = self.router.clone().map_request(move |mut request: Request<_>| {
             seen.store(true, Ordering::Relaxed);
             request.extensions_mut().insert(Peer(address));
+            request.extensions_mut().insert(presented.clone());
             request
         });
         let connection = http1::Builder::new()

@@ -11,17 +11,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use accept::ConnectionLimits;
 
-use crate::api::{self, RequestLimits};
+use crate::api::{self, RequestLimits, Site};
 use crate::ca::CaError;
+use crate::certificate::NodeCa;
 use crate::clock::Clock;
 use crate::files::{DataDir, DataDirError, write_atomic};
 use crate::store::{Location, Store, StoreError, StoreOptions};
+use crate::trust::TrustPolicy;
 use accept::Acceptor;
 use tls::{TlsError, TlsKeeper};
 
@@ -42,6 +45,8 @@ pub struct ServeOptions {
     pub connections: ConnectionLimits,
     /// Bounds of the store.
     pub store: StoreOptions,
+    /// What nodes must prove.
+    pub trust: Arc<TrustPolicy>,
 }
 
 /// Why the server does not start or does not go on.
@@ -96,12 +101,15 @@ impl Server {
         let (bounds, of_store) = (options.store, Arc::clone(&clock));
         let open = move || Store::open(location, bounds, of_store);
         let store = tokio::task::spawn_blocking(open).await.map_err(|_| ServeError::StoreStopped)??;
-        let tls = TlsKeeper::new(data.clone(), options.names, clock)?;
+        let store = store.with_trust(Arc::clone(&options.trust));
+        let tls = TlsKeeper::new(data.clone(), options.names, Arc::clone(&clock))?;
+        let ca = NodeCa::open(&data, clock.now())?;
         let failed = |source| ServeError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         write_atomic(&data.endpoint(), format!("{address}\n").as_bytes(), 0o644)?;
-        let router = api::router(store.clone(), options.requests);
+        let site = Site { store: store.clone(), ca, trust: options.trust, clock };
+        let router = api::router(site, options.requests);
         let acceptor = Acceptor::new(options.connections, tls.current(), router, store.clone());
         Ok(Self { data, address, listener, acceptor, tls, store, _lock: lock })
     }
@@ -123,12 +131,14 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let serving = tokio::spawn(acceptor.run(listener, stopped));
         let renewing = tokio::spawn(tls.renew());
+        let lapsing = tokio::spawn(lapse_trust(store.clone()));
         let outcome = tokio::select! {
             () = stop => Ok(()),
             // An error here means that the writing thread is gone, which is the same.
             _ = failed.wait_for(|failed| *failed) => Err(ServeError::StoreStopped),
         };
         renewing.abort();
+        lapsing.abort();
         if outcome.is_ok() {
             stopping.send_replace(true);
             let _ = serving.await;
@@ -140,5 +150,18 @@ impl Server {
         // What waits is written before the last handle goes.
         tokio::task::spawn_blocking(move || drop(store)).await.unwrap_or_default();
         outcome
+    }
+}
+
+/// How often levels are looked at whose time may be over.
+const LAPSE_EVERY: Duration = Duration::from_secs(10);
+
+/// For ever: lets the levels fall that nothing holds up any more.
+async fn lapse_trust(store: Store) {
+    loop {
+        tokio::time::sleep(LAPSE_EVERY).await;
+        if let Err(refusal) = store.lapse_trust().await {
+            tracing::warn!(%refusal, "trust levels could not be looked at");
+        }
     }
 }

@@ -1,11 +1,14 @@
-//! TLS 1.3, and nothing older, with the certificate of the day.
+//! TLS 1.3, and nothing older, with the certificate of the day. A client may show a certificate: one that the site's CA did
+//! not sign for a client, or that has ended, breaks the handshake.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::time_provider::TimeProvider;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
 use crate::ca::{self, CaError};
@@ -24,6 +27,9 @@ pub enum TlsError {
     /// The PEM cannot be read.
     #[error("reading `tls/server.pem`: remove it, and a new one is made")]
     Pem(#[source] rustls::pki_types::pem::Error),
+    /// The CA's own certificate cannot be used.
+    #[error("using `tls/ca.pem`: restore it from a backup")]
+    Authority(#[source] VerifierBuilderError),
     /// The certificate does not suit.
     #[error("using `tls/server.pem`")]
     Config(#[source] rustls::Error),
@@ -40,7 +46,7 @@ pub(super) struct TlsKeeper {
 
 impl TlsKeeper {
     pub(super) fn new(data: DataDir, names: Vec<String>, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
-        let (current, _) = watch::channel(config(&data, &names, clock.as_ref())?);
+        let (current, _) = watch::channel(config(&data, &names, &clock)?);
         Ok(Self { data, names, clock, current })
     }
 
@@ -53,7 +59,7 @@ impl TlsKeeper {
     pub(super) async fn renew(self) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            match config(&self.data, &self.names, self.clock.as_ref()) {
+            match config(&self.data, &self.names, &self.clock) {
                 Ok(config) => {
                     self.current.send_replace(config);
                 }
@@ -63,16 +69,35 @@ impl TlsKeeper {
     }
 }
 
-fn config(data: &DataDir, names: &[String], clock: &dyn Clock) -> Result<Arc<ServerConfig>, TlsError> {
+/// The time of our own clock, for the handshake.
+#[derive(Debug)]
+struct HandshakeTime(Arc<dyn Clock>);
+
+impl TimeProvider for HandshakeTime {
+    fn current_time(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(self.0.now().as_second()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
+}
+
+fn config(data: &DataDir, names: &[String], clock: &Arc<dyn Clock>) -> Result<Arc<ServerConfig>, TlsError> {
     let certificate = ca::server_certificate(data, names, clock.now())?;
     let pem = certificate.pem.as_bytes();
     let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(TlsError::Pem)?;
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(TlsError::Pem)?;
+    let authority = CertificateDer::from_pem_file(data.ca_certificate()).map_err(TlsError::Pem)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let mut roots = RootCertStore::empty();
+    roots.add(authority).map_err(TlsError::Config)?;
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(TlsError::Authority)?;
+    let time = Arc::new(HandshakeTime(Arc::clone(clock)));
+    let mut config = ServerConfig::builder_with_details(provider, time)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::Config)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .map_err(TlsError::Config)?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

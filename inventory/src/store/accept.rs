@@ -6,9 +6,11 @@ use report::{Plan, Verdict, VerdictRecord};
 
 use super::audit::Entry;
 use super::engine::{Answer, values};
+use super::trust;
 use super::tx::{Fault, Step, Tx, clean, to_json};
 use crate::lifecycle::State;
 use crate::refusal::{Code, Refusal};
+use crate::trust::TrustPolicy;
 
 /// A report whose signature was verified with the nonce, and that was judged here.
 #[derive(Clone, Debug)]
@@ -43,7 +45,11 @@ struct Session {
     plan: String,
 }
 
-pub(super) fn accept(tx: &Tx<'_>, report: &Submission) -> Result<ReportAck, Fault> {
+pub(super) fn accept(
+    tx: &Tx<'_>,
+    policy: &TrustPolicy,
+    report: &Submission,
+) -> Result<ReportAck, Fault> {
     if let Some(ack) = stored_before(tx, report)? {
         return Ok(ack);
     }
@@ -56,9 +62,15 @@ pub(super) fn accept(tx: &Tx<'_>, report: &Submission) -> Result<ReportAck, Faul
             refuse(report, Code::PlanNotAccepted, format!("the enrolment asked for plan `{}`", session.plan))
         })?;
     let revision = tx.next_revision("report", &report.node_id)?;
-    let way = session.state.on_report(report.verdict.verdict);
+    let pool = trust::pool_of(&plan);
+    let standing = trust::refresh(tx, &report.node_id)?;
+    let distrust = standing.missing(policy.needed(pool, &plan.name));
+    let mut way = session.state.on_report(report.verdict.verdict);
+    if distrust.is_some() {
+        way.retain(|state| *state != State::Available);
+    }
     let state = way.last().copied().unwrap_or(session.state);
-    let pool = state.is_in_pool().then(|| if plan.is_software() { "software" } else { "gpu" });
+    let pool = state.is_in_pool().then_some(pool);
     let ack = ReportAck {
         revision,
         verdict: report.verdict.clone(),
@@ -77,7 +89,7 @@ pub(super) fn accept(tx: &Tx<'_>, report: &Submission) -> Result<ReportAck, Faul
             pool,
             revision,
             !way.is_empty() || state == State::Validating,
-            &reason(&report.verdict).map(|text| clean(&text)),
+            &reason(&report.verdict).or(distrust).map(|text| clean(&text)),
         ],
     )?;
     Ok(ack)

@@ -10,6 +10,7 @@ use report::wire::EnrolResponse;
 use super::audit::Entry;
 use super::engine::{Answer, values};
 use super::token;
+use super::trust;
 use super::tx::{Fault, Step, Tx, to_json};
 use crate::identity::{Evidence, node_id};
 use crate::lifecycle::State;
@@ -64,6 +65,7 @@ pub(super) fn enrol(tx: &Tx<'_>, request: &Enrolment) -> Result<EnrolResponse, F
     let state = settle_node(tx, request, (&id, known), &conflicts, revision)?;
     record_evidence(tx, &id, &request.evidence, &conflicts, revision)?;
     open_boot(tx, request, (&id, &plan.name, &nonce), revision)?;
+    trust::add_token(tx, (&id, &request.boot_id), request.token.id(), revision)?;
     let response = EnrolResponse {
         node_id: id.clone(),
         nonce,

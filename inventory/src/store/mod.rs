@@ -15,6 +15,7 @@ mod audit;
 mod token;
 mod enrol;
 mod accept;
+mod trust;
 pub mod read;
 
 use std::fmt;
@@ -27,12 +28,17 @@ pub use accept::Submission;
 pub use audit::Entry;
 pub use engine::{DatabaseError, Location, LocationError};
 pub use enrol::Enrolment;
+pub use trust::{
+    CertificateHolder, CertificateOrder, Challenge, ChallengeAnswer, OpenChallenge, TpmKey, TpmRoot, TrustError,
+    add_tpm_key, add_tpm_roots, approve, tpm_keys, tpm_roots,
+};
 pub use token::{IssuedToken, TTL_MAX, TokenError, issue};
 pub(crate) use tx::clean;
 
 use crate::clock::Clock;
 use crate::limits::{Buckets, Rate};
 use crate::refusal::{Code, Refusal};
+use crate::trust::TrustPolicy;
 use engine::values;
 use link::Link;
 use read::View;
@@ -137,6 +143,7 @@ pub struct Store {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
     meter: Arc<Buckets<Code>>,
+    policy: Arc<TrustPolicy>,
 }
 
 impl fmt::Debug for Store {
@@ -167,7 +174,13 @@ impl Store {
         let meter = Arc::new(Buckets::new(options.refusals, Code::ALL.len()));
         let link = Link::new(location.clone(), engine);
         let writer = Writer::spawn(link, options, clock, Arc::clone(&meter))?;
-        Ok(Self { writer: Arc::new(writer), readers: Arc::new(Readers::new(location)), meter })
+        Ok(Self { writer: Arc::new(writer), readers: Arc::new(Readers::new(location)), meter, policy: Arc::default() })
+    }
+
+    /// Asks for this much trust.
+    #[must_use]
+    pub fn with_trust(self, policy: Arc<TrustPolicy>) -> Self {
+        Self { policy, ..self }
     }
 
     /// Lets a node in, or says why not.
@@ -178,8 +191,8 @@ impl Store {
 
     /// Stores a report whose signature was verified and whose verdict was computed here.
     pub async fn accept(&self, submission: Submission) -> Result<ReportAck, Refusal> {
-        let (source, work) =
-            (submission.source.clone(), move |tx: &tx::Tx<'_>| accept::accept(tx, &submission));
+        let (source, policy) = (submission.source.clone(), Arc::clone(&self.policy));
+        let work = move |tx: &tx::Tx<'_>| accept::accept(tx, &policy, &submission);
         self.writer.submit(Some(source), work).await
     }
 

@@ -10,7 +10,8 @@ use super::StoreError;
 use super::engine::{self, Engine, Health, Location, Purpose};
 
 /// Each with its number, in rising order. A database has the number of the last one that it has seen.
-const MIGRATIONS: &[(usize, &str)] = &[(1, include_str!("migrations/0001_record.sql"))];
+const MIGRATIONS: &[(usize, &str)] =
+    &[(1, include_str!("migrations/0001_record.sql")), (6, include_str!("migrations/0006_trust.sql"))];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: usize = MIGRATIONS[MIGRATIONS.len() - 1].0;

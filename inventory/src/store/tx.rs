@@ -61,6 +61,11 @@ impl<'a> Tx<'a> {
         self.now.as_millisecond()
     }
 
+    /// The connection, for what only reads.
+    pub(super) fn engine(&self) -> &'a dyn Engine {
+        self.engine
+    }
+
     /// Runs one statement; gives the number of rows that it changed.
     pub(super) fn run(&self, sql: &str, values: &[Value<'_>]) -> Answer<u64> {
         self.engine.run(sql, values)

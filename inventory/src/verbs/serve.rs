@@ -41,6 +41,7 @@ impl Serve {
             requests: Default::default(),
             connections: Default::default(),
             store: Default::default(),
+            trust: Default::default(),
         };
         let per_s = f64::from(self.requests_per_s);
         options.requests.per_source = Rate { per_s, burst: 10.0 * per_s };

@@ -298,6 +298,7 @@ impl TestServer {
             requests: Default::default(),
             connections: Default::default(),
             store: Default::default(),
+            trust: Default::default(),
         };
         options.requests.per_source = Rate { per_s: 1e6, burst: 1e6 };
         options.connections.per_source = 512;

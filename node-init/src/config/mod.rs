@@ -212,6 +212,7 @@ impl Config {
             plan: None,
             burnin: self.burnin.clone(),
             state: STATE.into(),
+            tpm: None,
             give_up_after: self.give_up_after,
             json: false,
         })

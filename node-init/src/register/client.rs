@@ -1,5 +1,9 @@
 //! The inventory over HTTPS: TLS 1.3, the site's own CA and no other, no redirect, no proxy, a deadline on every phase.
+//!
+//! Once the node has a client certificate, every call shows it. One that is not taken any more (it ended, or the inventory
+//! forgot it) is dropped, and the call made again without: the report is signed all the same.
 
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::fs;
 use std::io;
@@ -8,15 +12,20 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use report::wire::{EnrolRequest, EnrolResponse, ReportAck, SIGNATURE_HEADER};
+use report::wire::{
+    AttestationEvidence, AttestationRequest, CertificateRequest, CertificateResponse, CredentialChallenge,
+    EnrolRequest, EnrolResponse, ReportAck, SIGNATURE_HEADER, TrustStanding,
+};
 use rustls::crypto::{CryptoProvider, ring};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, Uri};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use ureq::tls::{Certificate, ClientCert, KeyKind, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body};
 
 use super::answer::{self, Failure};
 use super::backoff::Attempt;
+use super::key::NodeKey;
 
 /// Largest body of an answer that is read.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
@@ -44,6 +53,19 @@ pub trait Inventory {
     fn enrol(&self, request: &EnrolRequest) -> Attempt<EnrolResponse, Failure>;
     /// Hands in a report.
     fn put_report(&self, report: SignedReport<'_>) -> Attempt<ReportAck, Failure>;
+    /// Asks for a client certificate.
+    fn certificate(&self, node_id: &str, request: &CertificateRequest) -> Attempt<CertificateResponse, Failure>;
+    /// Shows this certificate (PEM) from now on.
+    fn present(&self, certificate: &str, key: &NodeKey) -> Result<(), NoCertificate>;
+    /// Presents a TPM.
+    fn attest(&self, node_id: &str, request: &AttestationRequest) -> Attempt<CredentialChallenge, Failure>;
+    /// Answers for the TPM.
+    fn answer(
+        &self,
+        node_id: &str,
+        challenge: &str,
+        answer: &AttestationEvidence,
+    ) -> Attempt<TrustStanding, Failure>;
 }
 
 /// The address of an inventory: `https://HOST[:PORT]`.
@@ -97,22 +119,45 @@ pub enum CaError {
     },
 }
 
+/// What the inventory gave is no certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("what the inventory gave is no certificate: use one release on both sides")]
+pub struct NoCertificate;
+
 /// An inventory reached over HTTPS.
 #[derive(Debug)]
 pub struct HttpsInventory {
-    agent: Agent,
     base: InventoryUrl,
+    roots: Vec<Certificate<'static>>,
+    /// Without a certificate, or with the node's.
+    agent: RefCell<Agent>,
+    presents: Cell<bool>,
 }
 
 impl HttpsInventory {
     /// Trusts the certificates in the PEM file `ca`; connects to nothing yet.
     pub fn new(base: InventoryUrl, ca: &Path) -> Result<Self, CaError> {
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(tls13_only()))
-            .root_certs(RootCerts::new_with_certs(&certificates(ca)?))
-            .build();
-        Ok(Self { agent: agent(tls), base })
+        let roots = certificates(ca)?;
+        let agent = RefCell::new(agent(&roots, None));
+        Ok(Self { base, roots, agent, presents: Cell::new(false) })
+    }
+
+    fn agent(&self) -> Agent {
+        self.agent.borrow().clone()
+    }
+
+    /// Makes a call and reads its answer. A certificate that stands in its way is dropped.
+    fn call<T: DeserializeOwned>(&self, answer: Result<Response<Body>, ureq::Error>) -> Attempt<T, Failure> {
+        match Self::read(answer) {
+            Attempt::Refused(cause) | Attempt::Again { cause, .. }
+                if self.presents.get() && is_about_certificate(&cause) =>
+            {
+                self.agent.replace(agent(&self.roots, None));
+                self.presents.set(false);
+                Attempt::Again { cause, after: None }
+            }
+            attempt => attempt,
+        }
     }
 
     fn read<T: DeserializeOwned>(answer: Result<Response<Body>, ureq::Error>) -> Attempt<T, Failure> {
@@ -132,17 +177,68 @@ impl HttpsInventory {
 
 impl Inventory for HttpsInventory {
     fn enrol(&self, request: &EnrolRequest) -> Attempt<EnrolResponse, Failure> {
-        let body = serde_json::to_vec(request).unwrap_or_default();
         let url = format!("{}/v1/enrolments", self.base);
-        Self::read(self.agent.post(url).content_type("application/json").send(&body[..]))
+        self.call(self.agent().post(url).content_type(JSON).send(&json(request)[..]))
     }
 
     fn put_report(&self, report: SignedReport<'_>) -> Attempt<ReportAck, Failure> {
         let SignedReport { node_id, boot_id, sequence, signature, bytes } = report;
         let url = format!("{}/v1/nodes/{node_id}/boots/{boot_id}/reports/{sequence}", self.base);
-        let request =
-            self.agent.put(url).content_type("application/json").header(SIGNATURE_HEADER, signature);
-        Self::read(request.send(bytes))
+        let request = self.agent().put(url).content_type(JSON).header(SIGNATURE_HEADER, signature);
+        self.call(request.send(bytes))
+    }
+
+    fn certificate(&self, node_id: &str, request: &CertificateRequest) -> Attempt<CertificateResponse, Failure> {
+        let url = format!("{}/v1/nodes/{node_id}/certificate", self.base);
+        self.call(self.agent().post(url).content_type(JSON).send(&json(request)[..]))
+    }
+
+    fn present(&self, certificate: &str, key: &NodeKey) -> Result<(), NoCertificate> {
+        let chain: Vec<_> = parse_pem(certificate.as_bytes())
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        if chain.is_empty() {
+            return Err(NoCertificate);
+        }
+        let key = PrivateKey::from_der(KeyKind::Pkcs8, &key.pkcs8()).to_owned();
+        self.agent.replace(agent(&self.roots, Some(ClientCert::new_with_certs(&chain, key))));
+        self.presents.set(true);
+        Ok(())
+    }
+
+    fn attest(&self, node_id: &str, request: &AttestationRequest) -> Attempt<CredentialChallenge, Failure> {
+        let url = format!("{}/v1/nodes/{node_id}/attestation", self.base);
+        self.call(self.agent().post(url).content_type(JSON).send(&json(request)[..]))
+    }
+
+    fn answer(
+        &self,
+        node_id: &str,
+        challenge: &str,
+        answer: &AttestationEvidence,
+    ) -> Attempt<TrustStanding, Failure> {
+        let url = format!("{}/v1/nodes/{node_id}/attestation/{challenge}", self.base);
+        self.call(self.agent().put(url).content_type(JSON).send(&json(answer)[..]))
+    }
+}
+
+const JSON: &str = "application/json";
+
+fn json(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).unwrap_or_default()
+}
+
+/// Was it the certificate that was not taken? In TLS 1.3 the server says so in an alert after the handshake.
+fn is_about_certificate(cause: &Failure) -> bool {
+    match cause {
+        Failure::Problem(problem) => {
+            matches!(&problem.code[..], "certificate_unknown" | "certificate_expired" | "node_in_doubt")
+        }
+        Failure::Transport { source } => matches!(tls_error(source), Some(rustls::Error::AlertReceived(_))),
+        _ => false,
     }
 }
 
@@ -153,7 +249,13 @@ fn tls13_only() -> CryptoProvider {
     provider
 }
 
-fn agent(tls: TlsConfig) -> Agent {
+fn agent(roots: &[Certificate<'static>], client: Option<ClientCert>) -> Agent {
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .unversioned_rustls_crypto_provider(Arc::new(tls13_only()))
+        .root_certs(RootCerts::new_with_certs(roots))
+        .client_cert(client)
+        .build();
     let seconds = |count| Some(Duration::from_secs(count));
     Agent::config_builder()
         .tls_config(tls)
@@ -191,14 +293,18 @@ fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, CaError> {
     if usable.is_empty() { Err(CaError::NoCertificate { path: path.to_owned() }) } else { Ok(certificates) }
 }
 
+/// What TLS has to say, wherever it is hidden.
+fn tls_error(error: &ureq::Error) -> Option<&rustls::Error> {
+    match error {
+        ureq::Error::Rustls(tls) => Some(tls),
+        ureq::Error::Io(io) => io.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    }
+}
+
 /// Tells a server that is not trusted from one that is not reached.
 fn failure(error: ureq::Error) -> Failure {
-    let tls = match &error {
-        ureq::Error::Rustls(tls) => Some(tls),
-        ureq::Error::Io(io) => io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()),
-        _ => None,
-    };
-    match tls {
+    match tls_error(&error) {
         Some(tls @ (rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)) => {
             Failure::Untrusted { source: tls.clone() }
         }

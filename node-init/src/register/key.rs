@@ -108,6 +108,13 @@ impl NodeKey {
         HEXLOWER.encode(self.0.verifying_key().as_bytes())
     }
 
+    /// As PKCS #8 (RFC 8410), for TLS in this very process.
+    pub(super) fn pkcs8(&self) -> Vec<u8> {
+        const HEAD: [u8; 16] =
+            [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+        [&HEAD[..], self.0.as_bytes()].concat()
+    }
+
     /// The signature of a message, 128 hexadecimal digits.
     pub fn sign_hex(&self, message: &[u8]) -> String {
         HEXLOWER.encode(&self.0.sign(message).to_bytes())

@@ -1,7 +1,7 @@
 //! `node-init register`: discover, enrol, burn in, sign, hand in.
 //!
 //! ```text
-//! facts -> key -> enrolment -> plan -> burn-in (child) -> journal -> signed report -> acknowledgement
+//! facts -> key -> enrolment -> certificate, attestation -> plan -> burn-in (child) -> journal -> signed report -> acknowledgement
 //! ```
 //!
 //! Everything up to the acknowledgement can be interrupted at any instant and started again: the key stays, the enrolment
@@ -31,6 +31,7 @@ pub mod backoff;
 pub mod answer;
 pub mod client;
 pub mod result;
+mod trust;
 mod error;
 mod interrupt;
 
@@ -45,6 +46,7 @@ use interrupt::Interrupt;
 use journal::{Journal, State, Step};
 use key::NodeKey;
 use token::Token;
+use trust::Trust;
 
 /// Who is told how a registration goes on.
 pub trait Progress {
@@ -89,6 +91,7 @@ fn run_with(
     let state = State::open(&options.state)?;
     let key = NodeKey::load_or_make(state.dir())?;
     let facts = facts();
+    let trust = Trust::open(options.tpm.as_deref());
     let boot_id = &facts.linux.as_ref().ok_or(RegisterError::NoBootId)?.boot_id;
     let (clock, mut entropy) = (Monotonic::start(), Entropy);
     let node = Node {
@@ -96,6 +99,7 @@ fn run_with(
         token: &token,
         state: &state,
         key: &key,
+        trust: &trust,
         facts: &facts,
         boot_id,
         stop,
@@ -128,6 +132,7 @@ struct Node<'a> {
     token: &'a Token,
     state: &'a State,
     key: &'a NodeKey,
+    trust: &'a Trust,
     facts: &'a NodeFacts,
     boot_id: &'a str,
     stop: &'a Interrupt,
@@ -150,10 +155,12 @@ impl Node<'_> {
     ) -> Result<Registration, RegisterError> {
         let mut journal = self.state.journal(self.boot_id)?;
         let enrolment = self.enrol(inventory, &mut retry)?;
+        self.show_trust(inventory, &mut retry, &enrolment)?;
         let written = match self.saved_report(&mut journal)? {
             Some(written) => written,
             None => self.burn_in(&mut journal, &self.agreed_plan(&enrolment)?)?,
         };
+        self.renew_certificate(inventory, &mut retry, &enrolment)?;
         let handed_in = self.hand_in(inventory, &mut retry, &enrolment, &written);
         if matches!(handed_in, Ok(_) | Err(RegisterError::Refused { .. })) {
             // A report that is refused for good must not stand in the way of the next one.

@@ -27,6 +27,9 @@ pub struct Options {
     /// Where key, journal and reports are kept
     #[arg(long, value_name = "DIR")]
     pub state: PathBuf,
+    /// The TPM: a device, or a socket of swtpm; without it /dev/tpmrm0, where there is one
+    #[arg(long, value_name = "PATH")]
+    pub tpm: Option<PathBuf>,
     /// Give up when a request has not succeeded for so long; without it, never
     #[arg(long, value_name = "SECONDS")]
     pub give_up_after: Option<u32>,

@@ -1,0 +1,84 @@
+//! An operator vouches for a node's key, and by it for the TPM that vouched for the key, if the site wants it so.
+
+use report::wire::TrustLevel;
+
+use super::super::engine::{Location, values};
+use super::super::schema;
+use super::super::tx::{Fault, Tx};
+use super::tpm::{TrustError, said};
+use super::{add, evidence, settle, vouched};
+use crate::clock::Clock;
+use crate::lifecycle::State;
+use crate::limits::{Buckets, Rate};
+use crate::refusal::Code;
+use crate::trust::{Trust, TrustEvidence, TrustPolicy, kind};
+
+/// Vouches for the node's current key; gives its level then. The policy says whether the TPM that the node showed in this
+/// boot is trusted from now on too, in this node only.
+pub fn approve(
+    location: impl Into<Location>,
+    clock: &dyn Clock,
+    policy: &TrustPolicy,
+    node_id: &str,
+) -> Result<Trust, TrustError> {
+    let engine = schema::open_for_writing(&location.into(), 0)?;
+    engine.begin_write().map_err(TrustError::Write)?;
+    let meter = Buckets::new(Rate { per_s: 0.0, burst: 0.0 }, 0);
+    let tx = Tx::new(engine.as_ref(), clock, &meter);
+    match approve_in(&tx, policy, node_id) {
+        Ok(trust) => engine.commit().map(|()| trust).map_err(TrustError::Write),
+        Err(Fault::Refused(refusal)) => Err(refusal.into()),
+        Err(Fault::Database(error)) => Err(TrustError::Write(error)),
+    }
+}
+
+fn approve_in(tx: &Tx<'_>, policy: &TrustPolicy, node_id: &str) -> Result<Trust, Fault> {
+    let refuse = |code: Code, detail: &str| Fault::Refused(code.because(detail).of_node(node_id));
+    let sql = "SELECT n.state, b.boot_id FROM nodes n JOIN boots b ON b.node_id = n.id AND b.is_current = 1
+               WHERE n.id = ?1";
+    let found: Option<(String, String)> =
+        tx.one(sql, values![node_id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some((state, boot_id)) = found else {
+        return Err(refuse(Code::NodeUnknown, "no such node has enrolled"));
+    };
+    match State::parse(&state) {
+        Some(State::Retired) => return Err(refuse(Code::NodeRetired, node_id)),
+        Some(State::Quarantined) => return Err(refuse(Code::NodeInDoubt, "decide its identity first")),
+        _ => {}
+    }
+    let revision = tx.next_revision("approval", node_id)?;
+    let place = (node_id, boot_id.as_str());
+    let word = TrustEvidence {
+        level: TrustLevel::Approved,
+        kind: kind::OPERATOR.to_owned(),
+        subject: "approval".to_owned(),
+        detail: None,
+        at: tx.now,
+        expires_at: None,
+    };
+    let mut trust = add(tx, place, &word, revision)?;
+    let mut pinned = String::new();
+    if let Some(shown) = shown_tpm(tx, node_id, policy.pin_on_approval)? {
+        pinned = format!(", endorsement key {} pinned", shown.subject);
+        let tpm = TrustEvidence { level: TrustLevel::Tpm, kind: kind::TPM.to_owned(), at: tx.now, ..shown };
+        trust = add(tx, place, &tpm, revision)?;
+    }
+    tx.run("UPDATE nodes SET revision = ?2 WHERE id = ?1", values![node_id, revision])?;
+    settle(tx, policy, node_id, revision)?;
+    let detail = format!("trust level {}{pinned} (revision {revision})", trust.level);
+    tx.audit(&said("approved", Some(node_id), detail))?;
+    Ok(trust)
+}
+
+/// The TPM that the node showed in this boot and that nobody vouched for; from now on it is pinned to this node. A key that
+/// is pinned to another stays with that.
+fn shown_tpm(tx: &Tx<'_>, node_id: &str, pin: bool) -> Result<Option<TrustEvidence>, Fault> {
+    let shown = evidence(tx.engine(), node_id)?.into_iter().find(|one| one.kind == kind::TPM_UNVOUCHED);
+    let Some(shown) = shown.filter(|_| pin) else { return Ok(None) };
+    tx.run(
+        "INSERT INTO tpm_keys (ek_sha256, node_id, added_at_ms) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+        values![&shown.subject, node_id, tx.now],
+    )?;
+    let is_ours = vouched(tx.engine(), &shown.subject, node_id)?.is_some();
+    Ok(is_ours.then_some(shown))
+}
