@@ -44,6 +44,9 @@ enum Verb {
     Nodes(verbs::nodes::Nodes),
     Node(verbs::node::Node),
     Audit(verbs::audit::Audit),
+    Approve(verbs::approve::Approve),
+    TpmRoots(verbs::tpm::TpmRoots),
+    TpmKeys(verbs::tpm::TpmKeys),
 }
 
 fn main() -> ExitCode {
@@ -72,5 +75,8 @@ fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
         Verb::Nodes(nodes) => nodes.run(&site),
         Verb::Node(node) => node.run(&site),
         Verb::Audit(audit) => audit.run(&site),
+        Verb::Approve(approve) => approve.run(&site),
+        Verb::TpmRoots(roots) => roots.run(&site),
+        Verb::TpmKeys(keys) => keys.run(&site),
     }
 }

@@ -28,8 +28,6 @@ pub struct TrustPolicy {
     pub certificate_life: SignedDuration,
     /// How long an attestation holds a level up.
     pub attestation_life: SignedDuration,
-    /// Is an endorsement key that no one vouches for pinned to the first node that shows it when it is approved?
-    pub pin_on_approval: bool,
     /// Boots that are expected: each names the values of some registers.
     pub boots: Vec<ExpectedBoot>,
 }
@@ -52,7 +50,6 @@ impl Default for TrustPolicy {
             plans: BTreeMap::new(),
             certificate_life: CERTIFICATE_LIFE_MAX,
             attestation_life: SignedDuration::from_hours(24),
-            pin_on_approval: true,
             boots: Vec::new(),
         }
     }

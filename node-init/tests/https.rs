@@ -35,6 +35,11 @@ fn acknowledged(state: &str, verdict: &str) -> String {
     answer("200 OK", "", &body)
 }
 
+/// An inventory of before there were certificates.
+fn no_certificate() -> String {
+    answer("404 Not Found", "", "")
+}
+
 fn inventory(site: &Site, server: &Server) -> HttpsInventory {
     HttpsInventory::new(server.url.parse().unwrap(), &site.ca()).unwrap()
 }
@@ -153,7 +158,7 @@ fn register(site: &Site, server: &Server, more: &[&str]) -> Output {
 #[test]
 fn the_program_registers_this_node_and_prints_one_json_document() {
     let site = Site::new();
-    let server = site.serve(vec![enrolled(), acknowledged("available", "healthy")]);
+    let server = site.serve(vec![enrolled(), no_certificate(), acknowledged("available", "healthy")]);
     let output = register(&site, &server, &["--json"]);
     let log = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{log}");
@@ -162,7 +167,7 @@ fn the_program_registers_this_node_and_prints_one_json_document() {
     assert!(log.contains("progress"), "the child's progress shows: {log}");
     assert!(!log.contains("hunter2"), "{log}");
     let requests = server.requests();
-    assert!(requests[1].ends_with(format!("{REPORT}\n").as_bytes()));
+    assert!(requests[2].ends_with(format!("{REPORT}\n").as_bytes()));
 }
 
 #[test]
@@ -171,7 +176,7 @@ fn exit_codes_tell_how_it_ended() {
         [("failed", "faulty", 1), ("failed", "degraded", 3), ("quarantined", "healthy", 4)]
     {
         let site = Site::new();
-        let server = site.serve(vec![enrolled(), acknowledged(state, verdict)]);
+        let server = site.serve(vec![enrolled(), no_certificate(), acknowledged(state, verdict)]);
         let output = register(&site, &server, &[]);
         assert_eq!(output.status.code(), Some(code), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(String::from_utf8_lossy(&output.stdout).starts_with(&state.to_uppercase()));

@@ -30,6 +30,7 @@ pub use engine::{DatabaseError, Location, LocationError};
 pub use enrol::Enrolment;
 pub use trust::{
     CertificateHolder, CertificateOrder, Challenge, ChallengeAnswer, OpenChallenge, TpmKey, TpmRoot, TrustError,
+    TrustRecord,
     add_tpm_key, add_tpm_roots, approve, tpm_keys, tpm_roots,
 };
 pub use token::{IssuedToken, TTL_MAX, TokenError, issue};

@@ -7,6 +7,7 @@ use report::wire::ReportAck;
 use serde::Serialize;
 
 use super::engine::{Answer, DatabaseError, Engine, Location, Row, Value, values};
+use super::trust::TrustRecord;
 use super::{StoreError, schema};
 use crate::identity::Evidence;
 use crate::lifecycle::State;
@@ -52,6 +53,8 @@ pub struct NodeDetail {
     pub reports: Vec<ReportRow>,
     /// How it came to where it stands, the latest first.
     pub transitions: Vec<Transition>,
+    /// How well it is known.
+    pub trust: TrustRecord,
 }
 
 /// Two nodes claim one piece of hardware.
@@ -228,6 +231,7 @@ impl View {
                 values![id],
                 transition,
             )?,
+            trust: self.trust(id)?,
         }))
     }
 
@@ -248,7 +252,7 @@ impl View {
         Ok(rows)
     }
 
-    fn one<T>(
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         values: &[Value<'_>],
@@ -257,7 +261,7 @@ impl View {
         self.engine.one(sql, values, read).map_err(StoreError::Read)
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         values: &[Value<'_>],

@@ -6,6 +6,8 @@ pub(crate) mod token;
 pub(crate) mod nodes;
 pub(crate) mod node;
 pub(crate) mod audit;
+pub(crate) mod approve;
+pub(crate) mod tpm;
 mod hardware;
 mod show;
 

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use clap::Args;
 use inventory::clock::SystemClock;
 use inventory::limits::Rate;
 use inventory::serve::{ServeOptions, Server};
+use inventory::trust::TrustPolicy;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Site;
@@ -26,6 +28,9 @@ pub(crate) struct Serve {
     /// Requests per second that one source may send, after a burst of ten times as many
     #[arg(long, value_name = "N", default_value_t = 20)]
     requests_per_s: u32,
+    /// What nodes must prove before they may take work (TOML, see docs/trust.md); without it, a token
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
     /// Connections that one source may have open
     #[arg(long, value_name = "N", default_value_t = 128)]
     connections_per_source: usize,
@@ -41,7 +46,7 @@ impl Serve {
             requests: Default::default(),
             connections: Default::default(),
             store: Default::default(),
-            trust: Default::default(),
+            trust: Arc::new(self.trust.as_deref().map(TrustPolicy::load).transpose()?.unwrap_or_default()),
         };
         let per_s = f64::from(self.requests_per_s);
         options.requests.per_source = Rate { per_s, burst: 10.0 * per_s };

@@ -50,6 +50,8 @@ pub(crate) fn node(node: &NodeDetail, hardware: Option<&Hardware>) -> String {
     field("created", &time(summary.created_at));
     field("revision", &summary.revision.to_string());
     field("public key", &node.public_key);
+    let until = node.trust.now.expires_at.map(|end| format!(" until {}", time(end))).unwrap_or_default();
+    field("trust", &format!("{}{until}", node.trust.now.level));
     let evidence = node.evidence.iter().map(|e| [e.kind.clone(), e.value.clone()]);
     section(
         &mut out,
@@ -96,6 +98,11 @@ pub(crate) fn node(node: &NodeDetail, hardware: Option<&Hardware>) -> String {
     });
     let heads = ["REVISION", "RECEIVED", "SEQUENCE", "PLAN", "VERDICT", "RUN", "GRAVEST FINDING"];
     section(&mut out, "reports", "none yet: the node has not finished its burn-in", reports, heads);
+    let trust = node.trust.evidence.iter().map(|one| {
+        let end = one.expires_at.map_or_else(|| "next boot".to_owned(), time);
+        [one.level.to_string(), one.kind.clone(), time(one.at), end, one.subject.clone()]
+    });
+    section(&mut out, "trust in this boot", "none", trust, ["LEVEL", "BY", "SINCE", "UNTIL", "WHICH"]);
     let transitions = node.transitions.iter().map(|t| {
         let evidence = t.evidence.map_or_else(|| "-".to_owned(), |revision| format!("report {revision}"));
         [time(t.at), or_dash(t.from.as_deref()), t.to.clone(), t.cause.clone(), t.actor.clone(), evidence]

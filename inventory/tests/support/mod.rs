@@ -200,10 +200,16 @@ pub struct Client {
 
 impl Client {
     pub fn new(data: &Path, address: &str) -> Self {
+        Self::showing(data, address, None)
+    }
+
+    /// One that shows a client certificate.
+    pub fn showing(data: &Path, address: &str, certificate: Option<ureq::tls::ClientCert>) -> Self {
         let ca = std::fs::read(DataDir::at(data).ca_certificate()).unwrap();
         let ca = ureq::tls::Certificate::from_pem(&ca).unwrap();
         let tls = ureq::tls::TlsConfig::builder()
             .root_certs(ureq::tls::RootCerts::Specific(Arc::new(vec![ca])))
+            .client_cert(certificate)
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .build();
         let agent = ureq::Agent::config_builder()
@@ -245,6 +251,15 @@ impl Client {
     ) -> Answer<ReportAck> {
         let signature = node.sign(session, sequence, bytes);
         self.put(&session.node_id, &node.boot_id, sequence, (&signature, bytes)).unwrap()
+    }
+
+    /// Sends JSON to a path.
+    pub fn ask<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<Answer<T>, ureq::Error> {
+        read(self.agent.post(format!("{}{path}", self.base)).send(&serde_json::to_vec(body).unwrap()[..])?)
     }
 
     /// Hands in whatever bytes with whatever signature.

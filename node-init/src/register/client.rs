@@ -17,10 +17,13 @@ use report::wire::{
     EnrolRequest, EnrolResponse, ReportAck, SIGNATURE_HEADER, TrustStanding,
 };
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::sign::CertifiedKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use ureq::http::{Response, Uri};
-use ureq::tls::{Certificate, ClientCert, KeyKind, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem};
 use ureq::{Agent, Body};
 
 use super::answer::{self, Failure};
@@ -119,9 +122,9 @@ pub enum CaError {
     },
 }
 
-/// What the inventory gave is no certificate.
+/// What the inventory gave is no certificate, or one for another key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("what the inventory gave is no certificate: use one release on both sides")]
+#[error("what the inventory gave is no certificate for this node's key: use one release on both sides")]
 pub struct NoCertificate;
 
 /// An inventory reached over HTTPS.
@@ -203,7 +206,14 @@ impl Inventory for HttpsInventory {
         if chain.is_empty() {
             return Err(NoCertificate);
         }
-        let key = PrivateKey::from_der(KeyKind::Pkcs8, &key.pkcs8()).to_owned();
+        let key = key.pkcs8_pem();
+        // ureq would panic where certificate and key do not belong together.
+        let ders = chain.iter().map(|certificate| certificate.der().to_vec().into()).collect();
+        PrivateKeyDer::from_pem_slice(key.as_bytes())
+            .ok()
+            .and_then(|key| CertifiedKey::from_der(ders, key, &tls13_only()).ok())
+            .ok_or(NoCertificate)?;
+        let key = PrivateKey::from_pem(key.as_bytes()).map_err(|_| NoCertificate)?;
         self.agent.replace(agent(&self.roots, Some(ClientCert::new_with_certs(&chain, key))));
         self.presents.set(true);
         Ok(())

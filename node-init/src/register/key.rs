@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use data_encoding::HEXLOWER;
+use data_encoding::{BASE64, HEXLOWER};
 use ed25519_dalek::{Signer as _, SigningKey};
 
 use crate::durable;
@@ -108,11 +108,12 @@ impl NodeKey {
         HEXLOWER.encode(self.0.verifying_key().as_bytes())
     }
 
-    /// As PKCS #8 (RFC 8410), for TLS in this very process.
-    pub(super) fn pkcs8(&self) -> Vec<u8> {
+    /// As PKCS #8 (RFC 8410) in PEM, for TLS in this very process.
+    pub(super) fn pkcs8_pem(&self) -> String {
         const HEAD: [u8; 16] =
             [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
-        [&HEAD[..], self.0.as_bytes()].concat()
+        let der = BASE64.encode(&[&HEAD[..], self.0.as_bytes()].concat());
+        format!("-----BEGIN PRIVATE KEY-----\n{der}\n-----END PRIVATE KEY-----\n")
     }
 
     /// The signature of a message, 128 hexadecimal digits.

@@ -1,16 +1,20 @@
 //! The story with an inventory that is a script and a `burnin` that is a shell script.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs;
 use std::path::PathBuf;
 
 use data_encoding::HEXLOWER;
 use report::node::Linux;
-use report::wire::Problem;
+use report::wire::{
+    AttestationEvidence, AttestationRequest, CertificateRequest, CertificateResponse, CredentialChallenge, Problem,
+    TrustStanding, certificate_context,
+};
 use report::{Verdict, VerdictRecord};
 
 use super::answer::Failure;
+use super::client::NoCertificate;
 use super::burn_in::tests::write_program;
 use super::interrupt::Interrupt;
 use super::*;
@@ -28,6 +32,10 @@ struct Script {
     acks: RefCell<VecDeque<Attempt<ReportAck, Failure>>>,
     enrolled: RefCell<Vec<EnrolRequest>>,
     reports: RefCell<Vec<(u64, Vec<u8>, String)>>,
+    /// Gives out certificates, if it does; each is good for so many seconds, and renewed after half of them.
+    certificates: Cell<Option<u64>>,
+    certified: RefCell<Vec<CertificateRequest>>,
+    presented: RefCell<Vec<String>>,
 }
 
 impl Inventory for Script {
@@ -40,6 +48,31 @@ impl Inventory for Script {
         let sent = (report.sequence, report.bytes.to_vec(), report.signature.to_owned());
         self.reports.borrow_mut().push(sent);
         self.acks.borrow_mut().pop_front().unwrap_or_else(|| Attempt::Done(ack()))
+    }
+
+    fn certificate(&self, _: &str, request: &CertificateRequest) -> Attempt<CertificateResponse, Failure> {
+        self.certified.borrow_mut().push(request.clone());
+        match self.certificates.get() {
+            Some(valid_s) => Attempt::Done(CertificateResponse {
+                certificate: format!("certificate {}", self.certified.borrow().len()),
+                valid_s,
+                renew_after_s: valid_s / 2,
+            }),
+            None => Attempt::Refused(Failure::Unexplained { status: 404 }),
+        }
+    }
+
+    fn present(&self, certificate: &str, _: &NodeKey) -> Result<(), NoCertificate> {
+        self.presented.borrow_mut().push(certificate.to_owned());
+        Ok(())
+    }
+
+    fn attest(&self, _: &str, _: &AttestationRequest) -> Attempt<CredentialChallenge, Failure> {
+        panic!("this machine has no TPM")
+    }
+
+    fn answer(&self, _: &str, _: &str, _: &AttestationEvidence) -> Attempt<TrustStanding, Failure> {
+        panic!("this machine has no TPM")
     }
 }
 
@@ -65,6 +98,9 @@ fn inventory() -> Script {
         acks: RefCell::default(),
         enrolled: RefCell::default(),
         reports: RefCell::default(),
+        certificates: Cell::new(Some(86_400)),
+        certified: RefCell::default(),
+        presented: RefCell::default(),
     }
 }
 
@@ -92,6 +128,7 @@ fn machine() -> Machine {
         plan: None,
         burnin,
         state: dir.path().join("state"),
+        tpm: None,
         give_up_after: Some(10),
         json: false,
     };
@@ -117,6 +154,7 @@ impl Machine {
             token: &token,
             state: &state,
             key: &key,
+            trust: &Trust::default(),
             facts: &facts,
             boot_id: BOOT,
             stop: &stop,
@@ -275,4 +313,34 @@ fn the_result_is_shown_as_text_and_as_json() {
     );
     let json: serde_json::Value = serde_json::from_str(&registration.to_json().unwrap()).unwrap();
     assert_eq!((&json["node_id"], &json["ack"]["state"]), (&"n1".into(), &"available".into()));
+}
+
+#[test]
+fn a_certificate_is_asked_for_with_proof_of_the_key_and_shown() {
+    let (machine, inventory) = (machine(), inventory());
+    machine.register(&inventory).unwrap();
+    let certified = inventory.certified.borrow();
+    let [request] = &certified[..] else { panic!("{certified:?}") };
+    let public_key = &inventory.enrolled.borrow()[0].public_key;
+    assert_eq!(&request.public_key, public_key);
+    let context = certificate_context("n1", BOOT, &"ab".repeat(32), public_key);
+    assert!(verify(public_key, &context, &request.proof));
+    assert_eq!(*inventory.presented.borrow(), ["certificate 1"]);
+}
+
+#[test]
+fn without_a_certificate_a_node_registers_all_the_same() {
+    let (machine, inventory) = (machine(), inventory());
+    inventory.certificates.set(None);
+    machine.register(&inventory).unwrap();
+    assert!(inventory.presented.borrow().is_empty());
+    assert_eq!(inventory.reports.borrow().len(), 1);
+}
+
+#[test]
+fn a_certificate_in_its_second_half_is_renewed_before_the_report() {
+    let (machine, inventory) = (machine(), inventory());
+    inventory.certificates.set(Some(0));
+    machine.register(&inventory).unwrap();
+    assert_eq!(*inventory.presented.borrow(), ["certificate 1", "certificate 2"]);
 }

@@ -6,33 +6,33 @@ use super::super::engine::{Location, values};
 use super::super::schema;
 use super::super::tx::{Fault, Tx};
 use super::tpm::{TrustError, said};
-use super::{add, evidence, settle, vouched};
+use super::{add, evidence, vouched};
 use crate::clock::Clock;
 use crate::lifecycle::State;
 use crate::limits::{Buckets, Rate};
 use crate::refusal::Code;
-use crate::trust::{Trust, TrustEvidence, TrustPolicy, kind};
+use crate::trust::{Trust, TrustEvidence, kind};
 
-/// Vouches for the node's current key; gives its level then. The policy says whether the TPM that the node showed in this
-/// boot is trusted from now on too, in this node only.
+/// Vouches for the node's current key; gives its level then. With `pin`, the TPM that the node showed in this boot is
+/// trusted too from now on, in this node only. A running server, which knows what the site asks for, then looks at the node.
 pub fn approve(
     location: impl Into<Location>,
     clock: &dyn Clock,
-    policy: &TrustPolicy,
     node_id: &str,
+    pin: bool,
 ) -> Result<Trust, TrustError> {
     let engine = schema::open_for_writing(&location.into(), 0)?;
     engine.begin_write().map_err(TrustError::Write)?;
     let meter = Buckets::new(Rate { per_s: 0.0, burst: 0.0 }, 0);
     let tx = Tx::new(engine.as_ref(), clock, &meter);
-    match approve_in(&tx, policy, node_id) {
+    match approve_in(&tx, node_id, pin) {
         Ok(trust) => engine.commit().map(|()| trust).map_err(TrustError::Write),
         Err(Fault::Refused(refusal)) => Err(refusal.into()),
         Err(Fault::Database(error)) => Err(TrustError::Write(error)),
     }
 }
 
-fn approve_in(tx: &Tx<'_>, policy: &TrustPolicy, node_id: &str) -> Result<Trust, Fault> {
+fn approve_in(tx: &Tx<'_>, node_id: &str, pin: bool) -> Result<Trust, Fault> {
     let refuse = |code: Code, detail: &str| Fault::Refused(code.because(detail).of_node(node_id));
     let sql = "SELECT n.state, b.boot_id FROM nodes n JOIN boots b ON b.node_id = n.id AND b.is_current = 1
                WHERE n.id = ?1";
@@ -58,13 +58,16 @@ fn approve_in(tx: &Tx<'_>, policy: &TrustPolicy, node_id: &str) -> Result<Trust,
     };
     let mut trust = add(tx, place, &word, revision)?;
     let mut pinned = String::new();
-    if let Some(shown) = shown_tpm(tx, node_id, policy.pin_on_approval)? {
+    if let Some(shown) = shown_tpm(tx, node_id, pin)? {
         pinned = format!(", endorsement key {} pinned", shown.subject);
         let tpm = TrustEvidence { level: TrustLevel::Tpm, kind: kind::TPM.to_owned(), at: tx.now, ..shown };
         trust = add(tx, place, &tpm, revision)?;
     }
-    tx.run("UPDATE nodes SET revision = ?2 WHERE id = ?1", values![node_id, revision])?;
-    settle(tx, policy, node_id, revision)?;
+    // Due now: the server looks at it in its next round.
+    tx.run(
+        "UPDATE nodes SET revision = ?2, trust_expires_at_ms = ?3 WHERE id = ?1",
+        values![node_id, revision, tx.now],
+    )?;
     let detail = format!("trust level {}{pinned} (revision {revision})", trust.level);
     tx.audit(&said("approved", Some(node_id), detail))?;
     Ok(trust)

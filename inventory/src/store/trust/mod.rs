@@ -7,8 +7,6 @@ mod tpm;
 mod approve;
 mod admit;
 
-use report::wire::TrustLevel;
-
 pub use approve::approve;
 pub use certificate::{CertificateHolder, CertificateOrder};
 pub use challenge::{Challenge, ChallengeAnswer, OpenChallenge};
@@ -21,10 +19,12 @@ use tpm::vouched;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use report::wire::TrustStanding;
+use report::wire::{TrustLevel, TrustStanding};
+use serde::Serialize;
 
 use super::engine::{Answer, DatabaseError, Engine, Row, values};
 use super::tx::{Fault, Tx};
+use super::read::View;
 use super::{Store, StoreError};
 use crate::lifecycle::State;
 use crate::refusal::{Code, Refusal};
@@ -130,6 +130,29 @@ fn current_boot(tx: &Tx<'_>, node_id: &str, boot_id: &str, nonce: &str) -> Resul
         Some(State::Quarantined) => refuse(Code::NodeInDoubt, node_id.to_owned()),
         Some(state) => Ok(state),
         None => refuse(Code::Internal, format!("unknown state `{state}`")),
+    }
+}
+
+/// How well a node is known, as its record has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TrustRecord {
+    /// The level, as of the last look: one that has ended falls within seconds.
+    #[serde(flatten)]
+    pub now: Trust,
+    /// What holds it up, or did so earlier in this boot, the latest first.
+    pub evidence: Vec<TrustEvidence>,
+}
+
+impl View {
+    /// How well a node is known.
+    pub(super) fn trust(&self, id: &str) -> Result<TrustRecord, StoreError> {
+        let sql = "SELECT trust_level, trust_expires_at_ms FROM nodes WHERE id = ?1";
+        let now = self.one(sql, values![id], |row| {
+            let level = row.get::<&str>(0)?.parse();
+            let level = level.map_err(|_| DatabaseError::Value { column: 0, expected: "trust level" })?;
+            Ok(Trust { level, expires_at: row.get(1)? })
+        })?;
+        Ok(TrustRecord { now: now.unwrap_or_default(), evidence: self.all(CURRENT, values![id], read_evidence)? })
     }
 }
 
