@@ -204,6 +204,11 @@ impl Trust {
         Self { level, expires_at: ends.and_then(|ends| ends.into_iter().max()) }
     }
 
+    /// Is its time over, so that the evidence must be looked at again?
+    pub fn has_ended(self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
     /// Why this is not enough, in one line; nothing where it is.
     pub fn missing(self, needed: TrustLevel) -> Option<String> {
         if self.level >= needed {

@@ -117,11 +117,11 @@ fn a_certificate_opens_the_nodes_own_record_and_no_other() {
     let other = Node::new();
     let of_other = site.client.enrol(&other, &site.server.token()).unwrap();
     let problem = client.report(&other, &of_other, 1, &other.bytes()).unwrap_err();
-    assert_eq!((problem.code.as_str(), problem.status), ("not_own_record", 403));
+    assert_eq!((problem.code.as_str(), problem.status), ("not_permitted", 403));
     let path = format!("/v1/nodes/{}/certificate", of_other.node_id);
     let answer: Answer<CertificateResponse> = client.ask(&path, &request(&other, &of_other)).unwrap();
-    assert_eq!(answer.unwrap_err().code, "not_own_record");
-    assert_eq!(site.server.refusals("not_own_record").len(), 2);
+    assert_eq!(answer.unwrap_err().code, "not_permitted");
+    assert_eq!(site.server.refusals("not_permitted").len(), 2);
     assert!(site.server.node(&of_other.node_id).reports.is_empty());
 }
 
@@ -252,16 +252,18 @@ fn a_node_that_is_retired_or_in_doubt_loses_its_certificate_at_the_next_request(
 
 fn needing(level: &str) -> Site {
     let policy: TrustPolicy = toml::from_str(&format!("[plans]\nquick-software = '{level}'\n")).unwrap();
-    site_with(|options| options.trust = Arc::new(policy))
+    site_with(|options| options.store.policy.trust = Arc::new(policy))
 }
 
 /// Has the server's rounds made, at once.
-fn lapse(site: &Site, level: &str) {
-    let policy: TrustPolicy = toml::from_str(&format!("[plans]\nquick-software = '{level}'\n")).unwrap();
+fn settle(site: &Site, level: &str) {
+    let mut options = StoreOptions::default();
+    let policy = toml::from_str(&format!("[plans]\nquick-software = '{level}'\n")).unwrap();
+    options.policy.trust = Arc::new(policy);
     let path = DataDir::at(&site.server.data).database();
-    let store = Store::open(&path, StoreOptions::default(), Arc::clone(&site.clock) as Arc<dyn Clock>).unwrap();
+    let store = Store::open(&path, options, Arc::clone(&site.clock) as Arc<dyn Clock>).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(store.with_trust(Arc::new(policy)).lapse_trust()).unwrap();
+    runtime.block_on(store.settle_due(site.clock.now())).unwrap();
 }
 
 #[test]
@@ -279,7 +281,7 @@ fn a_healthy_node_waits_until_its_level_is_what_the_plan_needs() {
     assert_eq!((again.duplicate, again.state.as_str()), (true, "validating"));
     // The level falls with the certificate, and the node with it.
     site.clock.advance(SignedDuration::from_hours(25));
-    lapse(&site, "key");
+    settle(&site, "key");
     assert_eq!((site.level(), site.state().as_str()), (TrustLevel::Token, "validating"));
     let problem = site.ask(&site.client, &request(&site.node, &site.session));
     assert_ne!(problem.unwrap().certificate, given.certificate);
@@ -294,7 +296,7 @@ fn a_node_with_work_keeps_it_when_its_level_falls() {
     let database = rusqlite::Connection::open(DataDir::at(&site.server.data).database()).unwrap();
     database.execute("UPDATE nodes SET state = 'allocated'", ()).unwrap();
     site.clock.advance(SignedDuration::from_hours(25));
-    lapse(&site, "key");
+    settle(&site, "key");
     assert_eq!((site.level(), site.state().as_str()), (TrustLevel::Token, "allocated"));
 }
 
@@ -348,7 +350,7 @@ fn an_operators_word_raises_the_level_of_this_boot() {
     let path = DataDir::at(&site.server.data).database();
     let trust = store::approve(&path, site.clock.as_ref(), &site.session.node_id, true).unwrap();
     assert_eq!(trust.level, TrustLevel::Approved);
-    lapse(&site, "approved");
+    settle(&site, "approved");
     assert_eq!((site.level(), site.state().as_str()), (TrustLevel::Approved, "available"));
     let rebooted = Node { boot_id: support::random_uuid(), ..site.node.clone() };
     site.client.enrol(&rebooted, &site.server.token()).unwrap();

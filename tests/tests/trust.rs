@@ -14,7 +14,7 @@ use inventory::clock::{Clock, ManualClock};
 use inventory::files::DataDir;
 use inventory::serve::{ServeOptions, Server};
 use inventory::store::read::View;
-use inventory::store::{self, TrustRecord};
+use inventory::store::{self, StoreOptions, TrustRecord};
 use inventory::trust::TrustPolicy;
 use jiff::{SignedDuration, Timestamp};
 use node_init::clock::Monotonic;
@@ -43,15 +43,18 @@ impl Site {
     fn start(policy: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::now()));
+        let mut store = StoreOptions::default();
+        store.policy.trust = Arc::new(toml::from_str::<TrustPolicy>(policy).unwrap());
         let options = ServeOptions {
             data: folder.path().join("inventory"),
             database: None,
+            replace_ca: false,
             listen: "127.0.0.1:0".parse().unwrap(),
             names: Vec::new(),
             requests: Default::default(),
             connections: Default::default(),
-            store: Default::default(),
-            trust: Arc::new(toml::from_str::<TrustPolicy>(policy).unwrap()),
+            store,
+            upkeep: Default::default(),
         };
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (started, address) = std::sync::mpsc::channel();

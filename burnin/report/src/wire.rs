@@ -4,6 +4,9 @@
 //! POST /v1/enrolments                                            EnrolRequest  -> EnrolResponse
 //! PUT  /v1/nodes/{node}/boots/{boot}/reports/{sequence}          report bytes  -> ReportAck
 //!      header assay-signature: hex(Ed25519(context))             context: `signing_context`
+//! POST /v1/nodes/{node}/heartbeat                                Heartbeat     -> HeartbeatAck
+//! GET  /v1/nodes/{node}, /v1/nodes/{node}/readiness              the node's own record
+//!      headers assay-node, assay-boot, assay-signature           context: `heartbeat::request_context`
 //! POST /v1/nodes/{node}/certificate                              CertificateRequest  -> CertificateResponse
 //! POST /v1/nodes/{node}/attestation                              AttestationRequest  -> CredentialChallenge
 //! PUT  /v1/nodes/{node}/attestation/{challenge}                  AttestationEvidence -> TrustStanding
@@ -14,10 +17,7 @@
 //! Every refusal is a [`Problem`] (`application/problem+json`, RFC 9457). Both calls are idempotent: the same bytes
 //! again get the same answer.
 
-use data_encoding::HEXLOWER;
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-
+pub mod heartbeat;
 mod trust;
 
 pub use trust::{
@@ -25,6 +25,10 @@ pub use trust::{
     CredentialChallenge, Pcr, QuoteContext, TRUST_BYTES_MAX, TrustLevel, TrustStanding, attestation_context,
     certificate_context, quote_digest,
 };
+
+use data_encoding::HEXLOWER;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::{MacAddr, NodeFacts, Verdict, VerdictRecord};
 

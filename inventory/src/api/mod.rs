@@ -1,132 +1,188 @@
-//! What nodes may ask, over HTTP: to be let in, to hand in a report, to be trusted more, and a sign of life. There is no
-//! operator's interface here.
+//! The interface over HTTP. Who may ask what stands in [`crate::access::table`]; each path has a handler in a file of its
+//! own.
+//!
+//! ```text
+//! POST   /v1/enrolments                               node/enrol       a node asks to be known
+//! PUT    /v1/nodes/{node}/boots/{boot}/reports/{n}    node/report      and hands in what its burn-in found
+//! POST   /v1/nodes/{node}/certificate                 node/certificate it proves its key, for a client certificate
+//! POST   /v1/nodes/{node}/attestation                 node/attest      it presents its TPM
+//! PUT    /v1/nodes/{node}/attestation/{challenge}     node/attest      which answers
+//! POST   /v1/nodes/{node}/heartbeat                   node/heartbeat   it lives
+//! GET    /v1/nodes?state=&selector=&model=&reason=&limit=&after=
+//!                                                     people/nodes     the fleet, page by page
+//! GET    /v1/nodes/{node}                             people/node      one node
+//! GET    /v1/nodes/{node}/readiness                   people/readiness what blocks it
+//! GET    /v1/nodes/{node}/history?limit=&before=      people/history   its transitions
+//! GET    /v1/nodes/{node}/reports?limit=&before=      people/reports   its reports
+//! GET    /v1/nodes/{node}/wish                        people/wish      what the operator wants of it
+//! PUT    /v1/nodes/{node}/wish                        people/wish      guarded by If-Match
+//! PATCH  /v1/nodes/{node}/labels                      people/labels    {"key": "value", "gone": null}
+//! PUT    /v1/nodes/{node}/allocation                  people/allocation  a scheduler takes it
+//! DELETE /v1/nodes/{node}/allocation?owner=           people/allocation  and gives it back
+//! GET    /v1/audit?limit=&before=                     people/audit     who did what
+//! GET    /v1/watch?since=                             people/watch     changes as server-sent events
+//! GET    /metrics                                     people/metrics   Prometheus text
+//! GET    /v1/sd/prometheus                            people/targets   http_sd
+//! GET    /v1/inventory/ansible                        people/ansible   `--list`
+//! GET    /healthz, /readyz                            people/health
+//! ```
 
 mod depth;
 mod body;
-mod enrol;
-mod report;
+mod lanes;
+mod guard;
+mod pool;
 mod node;
-mod certificate;
-mod attest;
+mod people;
 
+use std::io;
 use std::net::IpAddr;
-use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post, put};
+use axum::routing::{MethodRouter, delete, get, patch, post, put};
 use axum::{Json, Router};
-use tokio::sync::Semaphore;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use ed25519_dalek::{Signature, VerifyingKey};
+pub use guard::Presented;
+pub use lanes::LaneLimits;
 
-pub use node::{Presented, VerifiedNode};
-
+use crate::access::Action;
+use crate::admission::{Admission, AdmissionLimits, Class};
 use crate::certificate::NodeCa;
 use crate::clock::Clock;
-use crate::limits::{Buckets, Rate, source_of};
+use crate::limits::{Buckets, Pressure, Rate, source_of};
 use crate::refusal::{Code, Refusal};
-use crate::store::{BootSession, Store};
-use crate::trust::TrustPolicy;
+use crate::store::Store;
+use guard::Gate;
+use lanes::Lanes;
+use node::{attest, certificate, enrol, heartbeat, report};
+use pool::Pool;
 
 /// Bounds on requests.
 #[derive(Clone, Copy, Debug)]
 pub struct RequestLimits {
     /// Requests of one source.
     pub per_source: Rate,
-    /// Requests in work at once.
-    pub in_work: usize,
+    /// Enrolments and reports in work at once.
+    pub admission: AdmissionLimits,
+    /// Other requests in work at once, by kind of client.
+    pub lanes: LaneLimits,
     /// From the header's end to the answer.
     pub total: Duration,
 }
 
 impl Default for RequestLimits {
     fn default() -> Self {
-        Self { per_source: Rate { per_s: 20.0, burst: 200.0 }, in_work: 256, total: Duration::from_secs(30) }
+        Self {
+            per_source: Rate { per_s: 20.0, burst: 200.0 },
+            lanes: LaneLimits::default(),
+            admission: AdmissionLimits::default(),
+            total: Duration::from_secs(30),
+        }
     }
 }
 
 /// Sources remembered at once.
-const SOURCES_MAX: usize = 10_000;
+const SOURCES_MAX: usize = 1 << 16;
 
 /// Where a request comes from; the accept loop attaches it.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
-/// What the answers stand on.
-#[derive(Debug)]
-pub struct Site {
-    /// The record.
-    pub store: Store,
-    /// Signs certificates of nodes.
-    pub ca: NodeCa,
-    /// What nodes must prove.
-    pub trust: Arc<TrustPolicy>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-}
-
 /// What every request needs.
 #[derive(Debug)]
 pub struct Api {
-    site: Site,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    /// Signs certificates of nodes.
+    ca: NodeCa,
+    /// The last change, as it becomes known here. A closed channel means that the server stops.
+    head: watch::Receiver<u64>,
     limits: RequestLimits,
     sources: Buckets<IpAddr>,
-    in_work: Semaphore,
-}
-
-impl Deref for Api {
-    type Target = Site;
-
-    fn deref(&self) -> &Site {
-        &self.site
-    }
+    lanes: Lanes,
+    admission: Mutex<Admission>,
+    started: Instant,
+    pool: Pool,
+    pressure: Arc<Pressure>,
 }
 
 impl Api {
-    /// The node's key, and the nonce of the boot. Blocks on the disk.
-    fn session(&self, node_id: &str, boot_id: &str) -> Result<(BootSession, String), Refusal> {
-        if !body::is_boot_id(boot_id) {
-            return Err(Code::BodyMalformed.because("`boot_id` is not a UUID in lower case"));
-        }
-        let session = self.store.boot_session(node_id, boot_id).map_err(|error| {
-            tracing::error!(%error, "a boot session could not be read");
-            Refusal::from(Code::Internal)
-        })?;
-        let session = session.ok_or_else(|| Code::NodeUnknown.because(node_id))?;
-        let nonce = session.nonce.clone();
-        Ok((session, nonce.ok_or_else(|| Code::BadProof.because("this boot is not enrolled"))?))
+    /// All of it; `pressure` is told how it goes.
+    pub fn new(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        ca: NodeCa,
+        head: watch::Receiver<u64>,
+        (limits, pressure): (RequestLimits, Arc<Pressure>),
+    ) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            store,
+            clock,
+            ca,
+            head,
+            limits,
+            sources: Buckets::new(limits.per_source, SOURCES_MAX),
+            lanes: Lanes::new(limits.lanes),
+            admission: Mutex::new(Admission::new(limits.admission)),
+            started: Instant::now(),
+            pool: Pool::start()?,
+            pressure,
+        }))
     }
 }
 
-/// Did that key sign the context? Weak keys and signatures that more than one key could have made are refused.
-fn verify(key: &[u8; 32], context: &[u8], signature: &str) -> Result<(), Refusal> {
-    let signature: [u8; 64] = enrol::decode_hex(signature)
-        .ok_or_else(|| Code::BodyMalformed.because("a proof is not 128 hexadecimal digits in lower case"))?;
-    VerifyingKey::from_bytes(key)
-        .and_then(|key| key.verify_strict(context, &Signature::from_bytes(&signature)))
-        .map_err(|_| Code::BadProof.because("it is not a signature by that key over this node, boot and nonce"))
-}
-
 /// The routes.
-pub fn router(site: Site, limits: RequestLimits) -> Router {
-    let sources = Buckets::new(limits.per_source, SOURCES_MAX);
-    let api = Arc::new(Api { site, limits, sources, in_work: Semaphore::new(limits.in_work) });
-    Router::new()
-        .route("/v1/enrolments", post(enrol::enrol))
-        .route("/v1/nodes/{node}/boots/{boot}/reports/{sequence}", put(report::accept))
-        .route("/v1/nodes/{node}/certificate", post(certificate::issue))
-        .route("/v1/nodes/{node}/attestation", post(attest::open))
-        .route("/v1/nodes/{node}/attestation/{challenge}", put(attest::answer))
-        .route("/healthz", get(|| async { "ok\n" }))
+pub fn router(api: Arc<Api>) -> Router {
+    let mut router = Router::new();
+    for (action, handler) in handlers() {
+        let gate = Gate { api: Arc::clone(&api), action };
+        router = router
+            .route(action.path(), handler.route_layer(middleware::from_fn_with_state(gate, guard::guard)));
+    }
+    router
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(&api), guard))
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), around))
         .with_state(api)
+}
+
+fn handlers() -> [(Action, MethodRouter<Arc<Api>>); 23] {
+    use people::{
+        allocation, ansible, audit, health, history, labels, metrics, nodes, readiness, reports, targets,
+        watch, wish,
+    };
+    [
+        (Action::Enrol, post(enrol::enrol)),
+        (Action::SendReport, put(report::accept)),
+        (Action::AskCertificate, post(certificate::issue)),
+        (Action::AskChallenge, post(attest::open)),
+        (Action::AnswerChallenge, put(attest::answer)),
+        (Action::SendHeartbeat, post(heartbeat::hear)),
+        (Action::ListNodes, get(nodes::list)),
+        (Action::ReadNode, get(people::node::show)),
+        (Action::ReadReadiness, get(readiness::show)),
+        (Action::ReadHistory, get(history::list)),
+        (Action::ReadReports, get(reports::list)),
+        (Action::ReadWish, get(wish::show)),
+        (Action::ChangeWish, put(wish::change)),
+        (Action::ChangeLabels, patch(labels::change)),
+        (Action::Allocate, put(allocation::take)),
+        (Action::Release, delete(allocation::release)),
+        (Action::ReadAudit, get(audit::list)),
+        (Action::Watch, get(watch::watch)),
+        (Action::ReadMetrics, get(metrics::show)),
+        (Action::ReadTargets, get(targets::list)),
+        (Action::ReadAnsible, get(ansible::list)),
+        (Action::ReadHealth, get(health::alive)),
+        (Action::ReadReady, get(health::ready)),
+    ]
 }
 
 async fn not_found(request: Request) -> Refusal {
@@ -137,63 +193,99 @@ async fn method_not_allowed(request: Request) -> Refusal {
     Code::MethodNotAllowed.because(format!("{} {}", request.method(), request.uri().path()))
 }
 
-/// Around every request: its source's rate, the work in hand, the total time, and the audit line of a refusal.
-async fn guard(
+/// Around every request: its source's rate, the total time, and the audit line of a refusal.
+async fn around(
     State(api): State<Arc<Api>>,
     Extension(Peer(address)): Extension<Peer>,
-    Extension(presented): Extension<Presented>,
     request: Request,
     next: Next,
 ) -> Response {
-    let response = match admit(&api, address) {
-        Err(refusal) => refusal.into_response(),
-        Ok(_permit) => match tokio::time::timeout(api.limits.total, identified(&api, &presented, request, next)).await {
+    let response = match api.admit(address, class_of(&request)) {
+        Err(refusal) => {
+            // What is on its way is read, so that the refusal is heard.
+            body::discard_rest(request.into_body()).await;
+            refusal.into_response()
+        }
+        Ok(_in_work) => match tokio::time::timeout(api.limits.total, next.run(request)).await {
             Ok(response) => response,
             Err(_) => Code::RequestTimeout
                 .because(format!("not complete after {} s", api.limits.total.as_secs()))
                 .into_response(),
         },
     };
-    if let Some(refusal) = response.extensions().get::<Refusal>() {
-        api.store.record_refusal(&address.to_string(), refusal).await;
-    }
-    response
-}
-
-/// Finds out which node asks, if it showed a certificate; a certificate that is worth nothing any more ends the request.
-async fn identified(api: &Arc<Api>, presented: &Presented, mut request: Request, next: Next) -> Response {
-    match VerifiedNode::of(api, presented).await {
-        Err(refusal) => refusal.into_response(),
-        Ok(node) => {
-            if let Some(node) = node {
-                request.extensions_mut().insert(node);
-            }
-            next.run(request).await
+    match response.extensions().get::<Refusal>().cloned() {
+        None => response,
+        Some(refusal) => {
+            api.store.record_refusal(&address.to_string(), &refusal).await;
+            api.with_wait(response, &refusal)
         }
     }
 }
 
-fn admit(api: &Api, address: IpAddr) -> Result<tokio::sync::SemaphorePermit<'_>, Refusal> {
-    api.sources.take(source_of(address)).map_err(|_| {
-        Code::RateLimited.because(format!(
-            "more than {} requests per second after a burst of {}",
-            api.limits.per_source.per_s, api.limits.per_source.burst
-        ))
-    })?;
-    api.in_work
-        .try_acquire()
-        .map_err(|_| Code::Overloaded.because(format!("{} requests are in work", api.limits.in_work)))
+/// Who hands in a report was let in before and has burned in since. Other requests have places of their own, see [`lanes`].
+fn class_of(request: &Request) -> Option<Class> {
+    let path = request.uri().path();
+    match *request.method() {
+        Method::PUT if path.contains("/reports/") => Some(Class::Finishing),
+        Method::POST if path == Action::Enrol.path() => Some(Class::New),
+        _ => None,
+    }
+}
+
+impl Api {
+    fn admission(&self) -> MutexGuard<'_, Admission> {
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admit(&self, address: IpAddr, class: Option<Class>) -> Result<Option<InWork<'_>>, Refusal> {
+        self.sources.take(source_of(address)).map_err(|_| {
+            Code::RateLimited.because(format!(
+                "more than {} requests per second after a burst of {}",
+                self.limits.per_source.per_s, self.limits.per_source.burst
+            ))
+        })?;
+        let Some(class) = class else { return Ok(None) };
+        let entered = self.admission().enter(class, self.started.elapsed());
+        entered.map_err(|refused| {
+            self.pressure.overloaded();
+            let most = self.limits.admission.in_work;
+            Code::Overloaded.because(format!("{most} requests can be in work")).after(refused.retry_after_s)
+        })?;
+        Ok(Some(InWork(self)))
+    }
+
+    /// What the store refused since its queue is full makes everybody wait longer, too.
+    fn with_wait(&self, mut response: Response, refusal: &Refusal) -> Response {
+        if refusal.code == Code::Overloaded && refusal.retry_after_s.is_none() {
+            self.pressure.overloaded();
+            let refused = self.admission().refuse(self.started.elapsed());
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(refused.retry_after_s));
+        }
+        response
+    }
+}
+
+/// One request in work.
+struct InWork<'a>(&'a Api);
+
+impl Drop for InWork<'_> {
+    fn drop(&mut self) {
+        self.0.admission().leave();
+    }
 }
 
 impl IntoResponse for Refusal {
     /// The problem document; the refusal itself travels along for the audit.
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self.problem())).into_response();
+        let mut response = (status, Json(self.document())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let (429 | 503, Some(seconds)) = (self.code.status(), self.code.retry_after_s()) {
+        if let (429 | 503, Some(seconds)) = (self.code.status(), self.retry_after_s()) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.code.status() == 401 {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"assay\""));
         }
         // A body that was not read to its end leaves the connection in no state for another request.
         if matches!(self.code, Code::BodyTooLarge | Code::BodyIncomplete | Code::RequestTimeout) {
@@ -204,7 +296,7 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Runs what needs the processor or the disk where it holds up no other request.
+/// Runs what waits for the disk where it holds up no other request.
 async fn off_loop<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Refusal> {

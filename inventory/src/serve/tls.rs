@@ -1,14 +1,15 @@
 //! TLS 1.3, and nothing older, with the certificate of the day. A client may show a certificate: one that the site's CA did
-//! not sign for a client, or that has ended, breaks the handshake.
+//! not sign for a client, or that has ended, breaks the handshake. A session that is resumed brings its certificate along
+//! unchecked; what it is worth is looked up at every request.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
+use rustls::server::{NoServerSessionStorage, ProducesTickets, VerifierBuilderError, WebPkiClientVerifier};
 use rustls::time_provider::TimeProvider;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::{CipherSuite, RootCertStore, ServerConfig};
 use tokio::sync::watch;
 
 use crate::ca::{self, CaError};
@@ -41,13 +42,16 @@ pub(super) struct TlsKeeper {
     data: DataDir,
     names: Vec<String>,
     clock: Arc<dyn Clock>,
+    /// Makes and reads tickets by keys that it changes itself; outlives a certificate.
+    tickets: Arc<dyn ProducesTickets>,
     current: watch::Sender<Arc<ServerConfig>>,
 }
 
 impl TlsKeeper {
     pub(super) fn new(data: DataDir, names: Vec<String>, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
-        let (current, _) = watch::channel(config(&data, &names, &clock)?);
-        Ok(Self { data, names, clock, current })
+        let tickets = rustls::crypto::ring::Ticketer::new().map_err(TlsError::Config)?;
+        let (current, _) = watch::channel(config((&data, &names), &clock, Arc::clone(&tickets))?);
+        Ok(Self { data, names, clock, tickets, current })
     }
 
     /// What the next handshake uses.
@@ -59,7 +63,8 @@ impl TlsKeeper {
     pub(super) async fn renew(self) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            match config(&self.data, &self.names, &self.clock) {
+            let tickets = Arc::clone(&self.tickets);
+            match config((&self.data, &self.names), &self.clock, tickets) {
                 Ok(config) => {
                     self.current.send_replace(config);
                 }
@@ -80,13 +85,20 @@ impl TimeProvider for HandshakeTime {
     }
 }
 
-fn config(data: &DataDir, names: &[String], clock: &Arc<dyn Clock>) -> Result<Arc<ServerConfig>, TlsError> {
+fn config(
+    (data, names): (&DataDir, &[String]),
+    clock: &Arc<dyn Clock>,
+    tickets: Arc<dyn ProducesTickets>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let certificate = ca::server_certificate(data, names, clock.now())?;
     let pem = certificate.pem.as_bytes();
     let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(TlsError::Pem)?;
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(TlsError::Pem)?;
+    let mut provider = rustls::crypto::ring::default_provider();
+    // SHA-256 runs in hardware where the SHA-384 of the other suites does not, and a handshake is full of it.
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let provider = Arc::new(provider);
     let authority = CertificateDer::from_pem_file(data.ca_certificate()).map_err(TlsError::Pem)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(authority).map_err(TlsError::Config)?;
     let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
@@ -100,6 +112,12 @@ fn config(data: &DataDir, names: &[String], clock: &Arc<dyn Clock>) -> Result<Ar
         .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .map_err(TlsError::Config)?;
+    config.ignore_client_order = true;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A node comes twice, to enrol and with its report: the second handshake needs no signature. What is to be remembered
+    // is in the ticket, so that ten thousand nodes take no memory here.
+    config.ticketer = tickets;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }

@@ -25,15 +25,21 @@ pub(crate) struct Serve {
     /// DNS name or IP address by which nodes reach this server; may be repeated
     #[arg(long = "name", value_name = "NAME")]
     names: Vec<String>,
-    /// Requests per second that one source may send, after a burst of ten times as many
+    /// Requests per second that one source may send, and connections that it may open, after a burst of ten times as many
     #[arg(long, value_name = "N", default_value_t = 20)]
     requests_per_s: u32,
-    /// What nodes must prove before they may take work (TOML, see docs/trust.md); without it, a token
-    #[arg(long, value_name = "FILE")]
-    trust: Option<PathBuf>,
     /// Connections that one source may have open
     #[arg(long, value_name = "N", default_value_t = 128)]
     connections_per_source: usize,
+    /// How long a node may stay in a state, for example validating=2h or proof=30d; may be repeated
+    #[arg(long = "time", value_name = "STATE=TIME")]
+    times: Vec<String>,
+    /// How well nodes must be known before they may take work (TOML, see docs/trust.md); without it, by a token
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+    /// With --database: the CA in --data replaces the one that the servers on the database had so far
+    #[arg(long)]
+    replace_ca: bool,
 }
 
 impl Serve {
@@ -41,16 +47,24 @@ impl Serve {
         let mut options = ServeOptions {
             data: site.data,
             database: site.database,
+            replace_ca: self.replace_ca,
             listen: self.listen,
             names: self.names,
             requests: Default::default(),
             connections: Default::default(),
             store: Default::default(),
-            trust: Arc::new(self.trust.as_deref().map(TrustPolicy::load).transpose()?.unwrap_or_default()),
+            upkeep: Default::default(),
         };
         let per_s = f64::from(self.requests_per_s);
         options.requests.per_source = Rate { per_s, burst: 10.0 * per_s };
+        options.connections.rate = options.requests.per_source;
         options.connections.per_source = self.connections_per_source;
+        for time in &self.times {
+            options.store.policy.set(time)?;
+        }
+        if let Some(file) = &self.trust {
+            options.store.policy.trust = Arc::new(TrustPolicy::load(file)?);
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve(options))?;
         Ok(ExitCode::SUCCESS)

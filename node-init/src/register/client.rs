@@ -71,34 +71,37 @@ pub trait Inventory {
     ) -> Attempt<TrustStanding, Failure>;
 }
 
-/// The address of an inventory: `https://HOST[:PORT]`.
+/// Most addresses of one inventory.
+const ADDRESSES_MAX: usize = 16;
+
+/// Where an inventory is: `https://HOST[:PORT]`, or several such with commas between them, any of which will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InventoryUrl(String);
+pub struct InventoryUrl(Vec<String>);
 
 /// A text that is no such address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected the form `https://HOST:PORT`, without user, path or query")]
+#[error("expected the form `https://HOST:PORT`, or several with commas between, without user, path or query")]
 pub struct BadUrl;
 
 impl FromStr for InventoryUrl {
     type Err = BadUrl;
 
     fn from_str(text: &str) -> Result<Self, BadUrl> {
-        let uri: Uri = text.parse().map_err(|_| BadUrl)?;
-        let authority =
-            uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or(BadUrl)?;
-        let plain = uri.scheme_str() == Some("https") && uri.path() == "/" && uri.query().is_none();
-        if plain && !authority.host().is_empty() {
-            Ok(Self(format!("https://{authority}")))
-        } else {
-            Err(BadUrl)
-        }
+        let addresses = text.split(',').map(one_address).collect::<Result<Vec<_>, _>>()?;
+        if addresses.len() <= ADDRESSES_MAX { Ok(Self(addresses)) } else { Err(BadUrl) }
     }
+}
+
+fn one_address(text: &str) -> Result<String, BadUrl> {
+    let uri: Uri = text.parse().map_err(|_| BadUrl)?;
+    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or(BadUrl)?;
+    let plain = uri.scheme_str() == Some("https") && uri.path() == "/" && uri.query().is_none();
+    if plain && !authority.host().is_empty() { Ok(format!("https://{authority}")) } else { Err(BadUrl) }
 }
 
 impl fmt::Display for InventoryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.0.join(","))
     }
 }
 
@@ -127,14 +130,15 @@ pub enum CaError {
 #[error("what the inventory gave is no certificate for this node's key: use one release on both sides")]
 pub struct NoCertificate;
 
-/// An inventory reached over HTTPS.
+/// An inventory reached over HTTPS. After an attempt that failed the next one goes to its next address.
 #[derive(Debug)]
 pub struct HttpsInventory {
-    base: InventoryUrl,
     roots: Vec<Certificate<'static>>,
-    /// Without a certificate, or with the node's.
+    /// Without a client certificate, or with the node's.
     agent: RefCell<Agent>,
     presents: Cell<bool>,
+    base: InventoryUrl,
+    turn: Cell<usize>,
 }
 
 impl HttpsInventory {
@@ -142,16 +146,27 @@ impl HttpsInventory {
     pub fn new(base: InventoryUrl, ca: &Path) -> Result<Self, CaError> {
         let roots = certificates(ca)?;
         let agent = RefCell::new(agent(&roots, None));
-        Ok(Self { base, roots, agent, presents: Cell::new(false) })
+        // Any to begin with, so that the nodes of a site do not all ask the first.
+        let turn = getrandom::u32().unwrap_or(0) as usize;
+        Ok(Self { roots, agent, presents: Cell::new(false), base, turn: Cell::new(turn) })
     }
 
     fn agent(&self) -> Agent {
         self.agent.borrow().clone()
     }
 
-    /// Makes a call and reads its answer. A certificate that stands in its way is dropped.
-    fn call<T: DeserializeOwned>(&self, answer: Result<Response<Body>, ureq::Error>) -> Attempt<T, Failure> {
-        match Self::read(answer) {
+    fn address(&self) -> &str {
+        let InventoryUrl(addresses) = &self.base;
+        &addresses[self.turn.get() % addresses.len()]
+    }
+
+    /// Reads an answer; one that says to try again is a reason to try elsewhere. A client certificate that stands in the way
+    /// is dropped.
+    fn settle<T: DeserializeOwned>(
+        &self,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Attempt<T, Failure> {
+        let attempt = match Self::read(answer) {
             Attempt::Refused(cause) | Attempt::Again { cause, .. }
                 if self.presents.get() && is_about_certificate(&cause) =>
             {
@@ -160,7 +175,11 @@ impl HttpsInventory {
                 Attempt::Again { cause, after: None }
             }
             attempt => attempt,
+        };
+        if matches!(attempt, Attempt::Again { .. }) {
+            self.turn.set(self.turn.get().wrapping_add(1));
         }
+        attempt
     }
 
     fn read<T: DeserializeOwned>(answer: Result<Response<Body>, ureq::Error>) -> Attempt<T, Failure> {
@@ -180,48 +199,32 @@ impl HttpsInventory {
 
 impl Inventory for HttpsInventory {
     fn enrol(&self, request: &EnrolRequest) -> Attempt<EnrolResponse, Failure> {
-        let url = format!("{}/v1/enrolments", self.base);
-        self.call(self.agent().post(url).content_type(JSON).send(&json(request)[..]))
+        let url = format!("{}/v1/enrolments", self.address());
+        self.settle(self.agent().post(url).content_type(JSON).send(&json(request)[..]))
     }
 
     fn put_report(&self, report: SignedReport<'_>) -> Attempt<ReportAck, Failure> {
         let SignedReport { node_id, boot_id, sequence, signature, bytes } = report;
-        let url = format!("{}/v1/nodes/{node_id}/boots/{boot_id}/reports/{sequence}", self.base);
+        let url = format!("{}/v1/nodes/{node_id}/boots/{boot_id}/reports/{sequence}", self.address());
         let request = self.agent().put(url).content_type(JSON).header(SIGNATURE_HEADER, signature);
-        self.call(request.send(bytes))
+        self.settle(request.send(bytes))
     }
 
     fn certificate(&self, node_id: &str, request: &CertificateRequest) -> Attempt<CertificateResponse, Failure> {
-        let url = format!("{}/v1/nodes/{node_id}/certificate", self.base);
-        self.call(self.agent().post(url).content_type(JSON).send(&json(request)[..]))
+        let url = format!("{}/v1/nodes/{node_id}/certificate", self.address());
+        self.settle(self.agent().post(url).content_type(JSON).send(&json(request)[..]))
     }
 
     fn present(&self, certificate: &str, key: &NodeKey) -> Result<(), NoCertificate> {
-        let chain: Vec<_> = parse_pem(certificate.as_bytes())
-            .filter_map(|item| match item {
-                Ok(PemItem::Certificate(certificate)) => Some(certificate),
-                _ => None,
-            })
-            .collect();
-        if chain.is_empty() {
-            return Err(NoCertificate);
-        }
-        let key = key.pkcs8_pem();
-        // ureq would panic where certificate and key do not belong together.
-        let ders = chain.iter().map(|certificate| certificate.der().to_vec().into()).collect();
-        PrivateKeyDer::from_pem_slice(key.as_bytes())
-            .ok()
-            .and_then(|key| CertifiedKey::from_der(ders, key, &tls13_only()).ok())
-            .ok_or(NoCertificate)?;
-        let key = PrivateKey::from_pem(key.as_bytes()).map_err(|_| NoCertificate)?;
-        self.agent.replace(agent(&self.roots, Some(ClientCert::new_with_certs(&chain, key))));
+        let client = client_certificate(certificate, key)?;
+        self.agent.replace(agent(&self.roots, Some(client)));
         self.presents.set(true);
         Ok(())
     }
 
     fn attest(&self, node_id: &str, request: &AttestationRequest) -> Attempt<CredentialChallenge, Failure> {
-        let url = format!("{}/v1/nodes/{node_id}/attestation", self.base);
-        self.call(self.agent().post(url).content_type(JSON).send(&json(request)[..]))
+        let url = format!("{}/v1/nodes/{node_id}/attestation", self.address());
+        self.settle(self.agent().post(url).content_type(JSON).send(&json(request)[..]))
     }
 
     fn answer(
@@ -230,8 +233,8 @@ impl Inventory for HttpsInventory {
         challenge: &str,
         answer: &AttestationEvidence,
     ) -> Attempt<TrustStanding, Failure> {
-        let url = format!("{}/v1/nodes/{node_id}/attestation/{challenge}", self.base);
-        self.call(self.agent().put(url).content_type(JSON).send(&json(answer)[..]))
+        let url = format!("{}/v1/nodes/{node_id}/attestation/{challenge}", self.address());
+        self.settle(self.agent().put(url).content_type(JSON).send(&json(answer)[..]))
     }
 }
 
@@ -239,6 +242,27 @@ const JSON: &str = "application/json";
 
 fn json(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).unwrap_or_default()
+}
+
+/// The certificate (PEM) with the node's key, if they belong together: ureq would panic where they do not.
+fn client_certificate(certificate: &str, key: &NodeKey) -> Result<ClientCert, NoCertificate> {
+    let chain: Vec<_> = parse_pem(certificate.as_bytes())
+        .filter_map(|item| match item {
+            Ok(PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if chain.is_empty() {
+        return Err(NoCertificate);
+    }
+    let key = key.pkcs8_pem();
+    let ders = chain.iter().map(|certificate| certificate.der().to_vec().into()).collect();
+    PrivateKeyDer::from_pem_slice(key.as_bytes())
+        .ok()
+        .and_then(|key| CertifiedKey::from_der(ders, key, &tls13_only()).ok())
+        .ok_or(NoCertificate)?;
+    let key = PrivateKey::from_pem(key.as_bytes()).map_err(|_| NoCertificate)?;
+    Ok(ClientCert::new_with_certs(&chain, key))
 }
 
 /// Was it the certificate that was not taken? In TLS 1.3 the server says so in an alert after the handshake.
@@ -332,6 +356,7 @@ mod tests {
             ("https://inventory.example:8443", "https://inventory.example:8443"),
             ("https://inventory.example/", "https://inventory.example"),
             ("https://[fd00::1]:8443", "https://[fd00::1]:8443"),
+            ("https://a:8443,https://b/", "https://a:8443,https://b"),
         ] {
             assert_eq!(text.parse::<InventoryUrl>().unwrap().to_string(), url);
         }
@@ -344,6 +369,8 @@ mod tests {
             "https://inventory.example/v1",
             "https://inventory.example/?a=b",
             "file:///etc/passwd",
+            "https://a,",
+            "https://a,http://b",
         ] {
             assert_eq!(bad.parse::<InventoryUrl>(), Err(BadUrl), "{bad}");
         }

@@ -3,13 +3,12 @@
 use report::wire::TrustLevel;
 
 use super::super::engine::{Location, values};
-use super::super::schema;
-use super::super::tx::{Fault, Tx};
-use super::tpm::{TrustError, said};
+use super::super::ChangeError;
+use super::super::tx::{Fault, Tx, alone};
+use super::tpm::said;
 use super::{add, evidence, vouched};
 use crate::clock::Clock;
 use crate::lifecycle::State;
-use crate::limits::{Buckets, Rate};
 use crate::refusal::Code;
 use crate::trust::{Trust, TrustEvidence, kind};
 
@@ -20,16 +19,8 @@ pub fn approve(
     clock: &dyn Clock,
     node_id: &str,
     pin: bool,
-) -> Result<Trust, TrustError> {
-    let engine = schema::open_for_writing(&location.into(), 0)?;
-    engine.begin_write().map_err(TrustError::Write)?;
-    let meter = Buckets::new(Rate { per_s: 0.0, burst: 0.0 }, 0);
-    let tx = Tx::new(engine.as_ref(), clock, &meter);
-    match approve_in(&tx, node_id, pin) {
-        Ok(trust) => engine.commit().map(|()| trust).map_err(TrustError::Write),
-        Err(Fault::Refused(refusal)) => Err(refusal.into()),
-        Err(Fault::Database(error)) => Err(TrustError::Write(error)),
-    }
+) -> Result<Trust, ChangeError> {
+    Ok(alone(location, clock, |tx| approve_in(tx, node_id, pin))??)
 }
 
 fn approve_in(tx: &Tx<'_>, node_id: &str, pin: bool) -> Result<Trust, Fault> {

@@ -6,10 +6,11 @@ use report::wire::TrustLevel;
 use super::super::audit::Entry;
 use super::super::engine::{Answer, DatabaseError, Engine, values};
 use super::super::tx::{Fault, Tx};
-use super::{add, current_boot, settle};
+use super::super::people;
+use super::{add, current_boot};
 use crate::certificate::NodeCertificate;
-use crate::lifecycle::State;
-use crate::trust::{TrustEvidence, TrustPolicy, kind};
+use crate::lifecycle::{Policy, State};
+use crate::trust::{TrustEvidence, kind};
 
 /// A certificate that was made for a node whose proof holds.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ pub struct CertificateHolder {
 /// Gives out the certificate, or the one there is for that key if it is good for long enough; with its end.
 pub(in crate::store) fn issue(
     tx: &Tx<'_>,
-    policy: &TrustPolicy,
+    policy: &Policy,
     order: &CertificateOrder,
 ) -> Result<(String, Timestamp), Fault> {
     let CertificateOrder { node_id, boot_id, certificate, expires_at, .. } = order;
@@ -86,7 +87,7 @@ pub(in crate::store) fn issue(
     };
     add(tx, (node_id, boot_id), &evidence, revision)?;
     tx.run("UPDATE nodes SET revision = ?2 WHERE id = ?1", values![node_id, revision])?;
-    settle(tx, policy, node_id, revision)?;
+    people::follow(tx, node_id, policy)?;
     tx.audit(&Entry {
         action: "certificate_issued",
         actor: "node".to_owned(),

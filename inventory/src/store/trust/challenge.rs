@@ -1,14 +1,16 @@
 //! Credential challenges: opened, and answered once. An answer consumes its challenge whether it is right or wrong.
 
 use jiff::Timestamp;
-use report::wire::{TrustLevel, TrustStanding};
+use report::wire::TrustStanding;
 
 use super::super::audit::Entry;
 use super::super::engine::{Answer, Engine, values};
 use super::super::tx::{Fault, Tx, to_json};
-use super::{add, current_boot, needed, settle};
+use super::super::people;
+use super::{add, current_boot};
+use crate::lifecycle::Policy;
 use crate::refusal::{Code, Refusal};
-use crate::trust::{Trust, TrustEvidence, TrustPolicy};
+use crate::trust::{Trust, TrustEvidence};
 
 /// A challenge on its way out.
 #[derive(Clone, Debug)]
@@ -115,7 +117,7 @@ pub(in crate::store) fn find(engine: &dyn Engine, node_id: &str, id: &str) -> An
 
 pub(in crate::store) fn answer(
     tx: &Tx<'_>,
-    policy: &TrustPolicy,
+    policy: &Policy,
     answer: &ChallengeAnswer,
 ) -> Result<TrustStanding, Fault> {
     let ChallengeAnswer { id, node_id, challenge, .. } = answer;
@@ -137,9 +139,9 @@ pub(in crate::store) fn answer(
         add(tx, (node_id, &challenge.boot_id), evidence, revision)?;
     }
     tx.run("UPDATE nodes SET revision = ?2 WHERE id = ?1", values![node_id, revision])?;
-    settle(tx, policy, node_id, revision)?;
+    people::follow(tx, node_id, policy)?;
     let trust = super::standing(tx, node_id)?;
-    let standing = told(trust, needed(tx, policy, node_id)?, tx.now);
+    let standing = told(trust, people::load(tx, node_id)?.and_then(|(node, _)| node.distrust(policy)), tx.now);
     tx.run(
         "UPDATE challenges SET request_sha256 = ?2, response = ?3 WHERE id = ?1",
         values![id, &answer.request_sha256, &to_json(&standing)?],
@@ -176,11 +178,11 @@ fn answered_before(tx: &Tx<'_>, answer: &ChallengeAnswer) -> Result<TrustStandin
 }
 
 /// A level as a node is told it.
-fn told(trust: Trust, needed: TrustLevel, now: Timestamp) -> TrustStanding {
+fn told(trust: Trust, missing: Option<String>, now: Timestamp) -> TrustStanding {
     let seconds = |end: Timestamp| u64::try_from(end.duration_since(now).as_secs()).unwrap_or(0);
     TrustStanding {
         level: trust.level,
         valid_s: trust.expires_at.map(seconds),
-        missing: trust.missing(needed),
+        missing,
     }
 }

@@ -5,18 +5,13 @@ mod certificate;
 mod challenge;
 mod tpm;
 mod approve;
-mod admit;
 
 pub use approve::approve;
 pub use certificate::{CertificateHolder, CertificateOrder};
 pub use challenge::{Challenge, ChallengeAnswer, OpenChallenge};
-pub use tpm::{TpmKey, TpmRoot, TrustError, add_tpm_key, add_tpm_roots, tpm_keys, tpm_roots};
+pub use tpm::{TpmKey, TpmRoot, add_tpm_key, add_tpm_roots, tpm_keys, tpm_roots};
 
-pub(super) use admit::pool_of;
-use admit::{needed, settle};
 use tpm::vouched;
-
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use report::wire::{TrustLevel, TrustStanding};
@@ -133,6 +128,24 @@ fn current_boot(tx: &Tx<'_>, node_id: &str, boot_id: &str, nonce: &str) -> Resul
     }
 }
 
+/// A level and its end, in that column and the next.
+pub(super) fn read_level(row: &Row<'_>, column: usize) -> Answer<Trust> {
+    let level = row.get::<&str>(column)?.parse();
+    let level = level.map_err(|_| DatabaseError::Value { column, expected: "trust level" })?;
+    Ok(Trust { level, expires_at: row.get(column + 1)? })
+}
+
+/// Sets the level anew if it has ended; was it so?
+pub(super) fn lapse(tx: &Tx<'_>, node_id: &str) -> Answer<bool> {
+    let sql = "SELECT trust_level, trust_expires_at_ms FROM nodes WHERE id = ?1";
+    let stored = tx.one(sql, values![node_id], |row| read_level(row, 0))?;
+    let ended = stored.is_some_and(|stored| stored.has_ended(tx.now));
+    if ended {
+        refresh(tx, node_id)?;
+    }
+    Ok(ended)
+}
+
 /// How well a node is known, as its record has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TrustRecord {
@@ -147,20 +160,23 @@ impl View {
     /// How well a node is known.
     pub(super) fn trust(&self, id: &str) -> Result<TrustRecord, StoreError> {
         let sql = "SELECT trust_level, trust_expires_at_ms FROM nodes WHERE id = ?1";
-        let now = self.one(sql, values![id], |row| {
-            let level = row.get::<&str>(0)?.parse();
-            let level = level.map_err(|_| DatabaseError::Value { column: 0, expected: "trust level" })?;
-            Ok(Trust { level, expires_at: row.get(1)? })
-        })?;
+        let now = self.one(sql, values![id], |row| read_level(row, 0))?;
         Ok(TrustRecord { now: now.unwrap_or_default(), evidence: self.all(CURRENT, values![id], read_evidence)? })
+    }
+}
+
+impl View {
+    /// The level of a node at that time.
+    pub(super) fn trust_at(&self, id: &str, now: Timestamp) -> Result<Trust, StoreError> {
+        Ok(Trust::of(&self.all(CURRENT, values![id], read_evidence)?, now))
     }
 }
 
 impl Store {
     /// Gives out a certificate, or the one there is for that key if it is good for long enough; with its end.
     pub async fn issue_certificate(&self, order: CertificateOrder) -> Result<(String, Timestamp), Refusal> {
-        let (source, policy) = (order.source.clone(), Arc::clone(&self.policy));
-        self.writer.submit(Some(source), move |tx: &Tx<'_>| certificate::issue(tx, &policy, &order)).await
+        let (source, policy) = (order.source.clone(), self.policy.clone());
+        self.submit(Some(source), move |tx: &Tx<'_>| certificate::issue(tx, &policy, &order)).await
     }
 
     /// Who holds the certificate with this SHA-256, if it was given out here. Blocks on disk or network.
@@ -179,7 +195,7 @@ impl Store {
 
     /// Keeps a challenge until it is answered.
     pub async fn open_challenge(&self, challenge: OpenChallenge, source: String) -> Result<(), Refusal> {
-        self.writer.submit(Some(source), move |tx: &Tx<'_>| challenge::open(tx, &challenge)).await
+        self.submit(Some(source), move |tx: &Tx<'_>| challenge::open(tx, &challenge)).await
     }
 
     /// A challenge of that node. Blocks on disk or network.
@@ -189,13 +205,8 @@ impl Store {
 
     /// Takes the answer to a challenge, the first only.
     pub async fn answer_challenge(&self, answer: ChallengeAnswer) -> Result<TrustStanding, Refusal> {
-        let (source, policy) = (answer.source.clone(), Arc::clone(&self.policy));
-        self.writer.submit(Some(source), move |tx: &Tx<'_>| challenge::answer(tx, &policy, &answer)).await
+        let (source, policy) = (answer.source.clone(), self.policy.clone());
+        self.submit(Some(source), move |tx: &Tx<'_>| challenge::answer(tx, &policy, &answer)).await
     }
 
-    /// Lets the levels fall whose time is over; gives how many were looked at.
-    pub async fn lapse_trust(&self) -> Result<usize, Refusal> {
-        let policy = Arc::clone(&self.policy);
-        self.writer.submit(None, move |tx: &Tx<'_>| admit::lapse(tx, &policy)).await
-    }
 }

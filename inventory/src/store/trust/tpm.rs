@@ -4,27 +4,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::super::audit::Entry;
-use super::super::engine::{Answer, DatabaseError, Engine, Location, values};
-use super::super::tx::Tx;
-use super::super::{StoreError, schema};
+use super::super::engine::{Answer, Engine, Location, values};
+use super::super::tx::alone;
+use super::super::{ChangeError, StoreError, schema};
 use crate::attest::RootCertificate;
 use crate::clock::Clock;
-use crate::limits::{Buckets, Rate};
-use crate::refusal::Refusal;
-
-/// Why an operator's word was not taken.
-#[derive(Debug, thiserror::Error)]
-pub enum TrustError {
-    /// The database cannot be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It cannot be written.
-    #[error("writing the database")]
-    Write(#[source] DatabaseError),
-    /// It is not possible as things stand.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-}
 
 /// A maker's root certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,8 +38,8 @@ pub fn add_tpm_roots(
     clock: &dyn Clock,
     roots: &[RootCertificate],
     source: &str,
-) -> Result<u64, TrustError> {
-    by_operator(&location.into(), clock, |tx| {
+) -> Result<u64, ChangeError> {
+    alone(location, clock, |tx| {
         let mut new = 0;
         for root in roots {
             let added = tx.run(
@@ -69,7 +53,8 @@ pub fn add_tpm_roots(
             new += added;
         }
         Ok(new)
-    })
+    })?
+    .map_err(ChangeError::from)
 }
 
 /// Trusts one endorsement key in any node from now on.
@@ -77,15 +62,16 @@ pub fn add_tpm_key(
     location: impl Into<Location>,
     clock: &dyn Clock,
     ek_sha256: &str,
-) -> Result<(), TrustError> {
-    by_operator(&location.into(), clock, |tx| {
+) -> Result<(), ChangeError> {
+    alone(location, clock, |tx| {
         tx.run(
             "INSERT INTO tpm_keys (ek_sha256, node_id, added_at_ms) VALUES (?1, NULL, ?2)
              ON CONFLICT (ek_sha256) DO UPDATE SET node_id = NULL",
             values![ek_sha256, tx.now],
         )?;
-        tx.audit(&said("tpm_key_added", None, ek_sha256.to_owned()))
-    })
+        Ok(tx.audit(&said("tpm_key_added", None, ek_sha256.to_owned()))?)
+    })?
+    .map_err(ChangeError::from)
 }
 
 /// The roots that are trusted.
@@ -137,18 +123,4 @@ pub(super) fn said(action: &'static str, node_id: Option<&str>, detail: String) 
         detail: Some(detail),
         ..Entry::default()
     }
-}
-
-/// One transaction of an operator's process; a server may run meanwhile.
-fn by_operator<T>(
-    location: &Location,
-    clock: &dyn Clock,
-    write: impl FnOnce(&Tx<'_>) -> Answer<T>,
-) -> Result<T, TrustError> {
-    let engine = schema::open_for_writing(location, 0)?;
-    engine.begin_write().map_err(TrustError::Write)?;
-    let meter = Buckets::new(Rate { per_s: 0.0, burst: 0.0 }, 0);
-    let tx = Tx::new(engine.as_ref(), clock, &meter);
-    let written = write(&tx).and_then(|value| engine.commit().map(|()| value));
-    written.map_err(TrustError::Write)
 }

@@ -9,26 +9,23 @@ use axum::extract::{Extension, Path, State};
 use axum::http::HeaderMap;
 use report::wire::{CertificateRequest, CertificateResponse, TRUST_BYTES_MAX, certificate_context};
 
-use super::enrol::decode_hex;
-use super::node::{VerifiedNode, check_node_id};
-use super::{Api, Peer, body, off_loop};
+use super::super::{Api, Peer, body, off_loop};
+use super::{check_node_id, decode_hex, session, verify};
 use crate::refusal::{Code, Refusal};
 use crate::store::CertificateOrder;
 
 /// A certificate is renewed, and an old one no longer given out again, when so much of its life is left: one part in this.
 const RENEW_AT_PART: i32 = 2;
 
-pub(super) async fn issue(
+pub(crate) async fn issue(
     State(api): State<Arc<Api>>,
     Extension(Peer(address)): Extension<Peer>,
-    node: Option<Extension<VerifiedNode>>,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<CertificateResponse>, Refusal> {
     let Path(node_id) = path.map_err(|_| Code::PathMalformed.because("the path is not valid UTF-8"))?;
     check_node_id(&node_id)?;
-    VerifiedNode::check_own(node.as_deref(), &node_id)?;
     let bytes = body::read(&headers, body, TRUST_BYTES_MAX).await.map_err(|refusal| refusal.of_node(&node_id))?;
     let (of_store, for_node) = (Arc::clone(&api), node_id.clone());
     let ordered = off_loop(move || order(&of_store, for_node, &bytes, address.to_string())).await;
@@ -36,7 +33,7 @@ pub(super) async fn issue(
     let (certificate, expires_at) = api.store.issue_certificate(order).await?;
     let left = expires_at.duration_since(api.clock.now());
     let seconds = |time: jiff::SignedDuration| u64::try_from(time.as_secs()).unwrap_or(0);
-    let renew_in = left - api.trust.certificate_life / RENEW_AT_PART;
+    let renew_in = left - api.store.policy().trust.certificate_life / RENEW_AT_PART;
     Ok(Json(CertificateResponse { certificate, valid_s: seconds(left), renew_after_s: seconds(renew_in) }))
 }
 
@@ -46,17 +43,17 @@ fn order(api: &Api, node_id: String, bytes: &[u8], source: String) -> Result<Cer
     let public_key: [u8; 32] = decode_hex(&request.public_key).ok_or_else(|| {
         Code::BodyMalformed.because("`public_key` is not 64 hexadecimal digits in lower case")
     })?;
-    let (session, nonce) = api.session(&node_id, &request.boot_id)?;
+    let (session, nonce) = session(&api.store, &node_id, &request.boot_id)?;
     let context = certificate_context(&node_id, &request.boot_id, &nonce, &request.public_key);
-    super::verify(&session.public_key, &context, &request.proof)?;
+    verify(&session.public_key, &context, &request.proof)?;
     if public_key != session.public_key {
         let proof = request.new_key_proof.as_deref().ok_or_else(|| {
             Code::BadProof.because("`public_key` is another key than the enrolment's and proves nothing itself")
         })?;
-        super::verify(&public_key, &context, proof)?;
+        verify(&public_key, &context, proof)?;
     }
     let now = api.clock.now();
-    let life = api.trust.certificate_life;
+    let life = api.store.policy().trust.certificate_life;
     // Certificates know no parts of a second.
     let expires_at = now.saturating_add(life).ok().and_then(|end| jiff::Timestamp::from_second(end.as_second()).ok());
     let (expires_at, good_until) = (expires_at.unwrap_or(now), now.saturating_add(life / RENEW_AT_PART).unwrap_or(now));

@@ -18,30 +18,27 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::enrol::decode_hex;
-use super::node::{VerifiedNode, check_node_id};
-use super::{Api, Peer, body, off_loop};
+use super::super::{Api, Peer, body, off_loop};
+use super::{check_node_id, decode_hex, session, verify};
 use crate::attest::{
     AttestError, AttestationKey, EndorsementKey, Quoted, certificate_fits, make_credential, verify_quote,
 };
 use crate::refusal::{Code, Refusal};
-use crate::store::{Challenge, ChallengeAnswer, OpenChallenge, StoreError};
+use crate::store::{Challenge, ChallengeAnswer, OpenChallenge};
 use crate::trust::{TrustEvidence, kind};
 
 /// How long a TPM may take for its answer: slow ones make a key in half a minute.
 const CHALLENGE_LIFE: SignedDuration = SignedDuration::from_mins(5);
 
-pub(super) async fn open(
+pub(crate) async fn open(
     State(api): State<Arc<Api>>,
     Extension(Peer(address)): Extension<Peer>,
-    node: Option<Extension<VerifiedNode>>,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<CredentialChallenge>, Refusal> {
     let Path(node_id) = path.map_err(|_| Code::PathMalformed.because("the path is not valid UTF-8"))?;
     check_node_id(&node_id)?;
-    VerifiedNode::check_own(node.as_deref(), &node_id)?;
     let named = |refusal: Refusal| refusal.of_node(&node_id);
     let bytes = body::read(&headers, body, TRUST_BYTES_MAX).await.map_err(named)?;
     let (of_store, for_node) = (Arc::clone(&api), node_id.clone());
@@ -58,8 +55,8 @@ fn challenge(
     bytes: &[u8],
 ) -> Result<(OpenChallenge, CredentialChallenge), Refusal> {
     let request: AttestationRequest = body::parse(bytes, "attestation request")?;
-    let (session, nonce) = api.session(&node_id, &request.boot_id)?;
-    super::verify(&session.public_key, &attestation_context(&node_id, &nonce, &request), &request.proof)?;
+    let (session, nonce) = session(&api.store, &node_id, &request.boot_id)?;
+    verify(&session.public_key, &attestation_context(&node_id, &nonce, &request), &request.proof)?;
     let ek = EndorsementKey::read(&hex("ek_public", &request.ek_public)?).map_err(refused)?;
     let ak_public = hex("ak_public", &request.ak_public)?;
     let ak = AttestationKey::read(&ak_public).map_err(refused)?;
@@ -99,7 +96,7 @@ fn vouched_by(
     ek: &EndorsementKey,
     certificate: Option<&[u8]>,
 ) -> Result<Option<&'static str>, Refusal> {
-    let (roots, known) = api.store.tpm_trust(&ek.sha256(), node_id).map_err(|error| unreadable(&error))?;
+    let (roots, known) = api.store.tpm_trust(&ek.sha256(), node_id)?;
     let now_s = u64::try_from(api.clock.now().as_second()).unwrap_or(0);
     match certificate.map(|certificate| certificate_fits(certificate, ek, &roots, now_s)) {
         Some(Ok(())) => return Ok(Some("maker")),
@@ -109,17 +106,15 @@ fn vouched_by(
     Ok(known)
 }
 
-pub(super) async fn answer(
+pub(crate) async fn answer(
     State(api): State<Arc<Api>>,
     Extension(Peer(address)): Extension<Peer>,
-    node: Option<Extension<VerifiedNode>>,
     path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Json<TrustStanding>, Refusal> {
     let Path((node_id, id)) = path.map_err(|_| Code::PathMalformed.because("the path is not valid UTF-8"))?;
     check_node_id(&node_id)?;
-    VerifiedNode::check_own(node.as_deref(), &node_id)?;
     let named = |refusal: Refusal| refusal.of_node(&node_id);
     let bytes = body::read(&headers, body, TRUST_BYTES_MAX).await.map_err(named)?;
     let (of_store, for_node) = (Arc::clone(&api), node_id.clone());
@@ -137,7 +132,7 @@ fn look_at(
     bytes: &[u8],
     source: String,
 ) -> Result<ChallengeAnswer, Refusal> {
-    let challenge = api.store.challenge(&node_id, &id).map_err(|error| unreadable(&error))?;
+    let challenge = api.store.challenge(&node_id, &id)?;
     let challenge = challenge.ok_or_else(|| Refusal::from(Code::ChallengeUnknown))?;
     let proven = prove(api, (&node_id, &id), &challenge, bytes);
     Ok(ChallengeAnswer { id, node_id, challenge, request_sha256: Sha256::digest(bytes).into(), proven, source })
@@ -183,7 +178,7 @@ fn registers(answer: &AttestationEvidence) -> Result<BTreeMap<u8, [u8; 32]>, Ref
 /// What a TPM's word is worth here.
 fn evidence(api: &Api, challenge: &Challenge, quoted: &Quoted, log: Option<&str>) -> Vec<TrustEvidence> {
     let now = api.clock.now();
-    let boot = api.trust.boot_of(&quoted.pcrs).filter(|_| challenge.vouched_by.is_some());
+    let boot = api.store.policy().trust.boot_of(&quoted.pcrs).filter(|_| challenge.vouched_by.is_some());
     let pcrs: BTreeMap<_, _> =
         quoted.pcrs.iter().map(|(index, value)| (index.to_string(), HEXLOWER.encode(value))).collect();
     let detail = json!({
@@ -200,7 +195,7 @@ fn evidence(api: &Api, challenge: &Challenge, quoted: &Quoted, log: Option<&str>
         subject: challenge.ek_sha256.clone(),
         detail: Some(detail.to_string()),
         at: now,
-        expires_at: now.saturating_add(api.trust.attestation_life).ok(),
+        expires_at: now.saturating_add(api.store.policy().trust.attestation_life).ok(),
     };
     let tpm = match challenge.vouched_by {
         Some(_) => of(TrustLevel::Tpm, kind::TPM),
@@ -220,9 +215,4 @@ fn refused(error: AttestError) -> Refusal {
         AttestError::Random => Code::Internal.because(error.to_string()),
         _ => Code::AttestationRefused.because(error.to_string()),
     }
-}
-
-fn unreadable(error: &StoreError) -> Refusal {
-    tracing::error!(%error, "what is needed for an attestation could not be read");
-    Code::Internal.into()
 }
