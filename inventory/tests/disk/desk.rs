@@ -29,8 +29,8 @@ pub(crate) struct Desk {
 impl Desk {
     pub(crate) fn open(path: &Path) -> Result<Self, StoreError> {
         let store = Store::open(path, Default::default(), Arc::new(SystemClock))?;
-        let mut limits = api::RequestLimits::default();
-        limits.per_source = Rate { per_s: 1e6, burst: 1e6 };
+        let per_source = Rate { per_s: 1e6, burst: 1e6 };
+        let limits = api::RequestLimits { per_source, ..Default::default() };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
         Ok(Self { runtime, router: api::router(store.clone(), limits), store, path: path.to_owned() })

@@ -40,7 +40,7 @@ pub(crate) fn sweep(log: &[Event], acked: &[Acked], limits: Limits) -> Result<us
                     let place = folder();
                     let limits = Limits { share: (share, workers), ..limits };
                     visit(log, limits, |image| {
-                        let go_on = right.fetch_add(1, Ordering::Relaxed) % GO_ON_EVERY == 0;
+                        let go_on = right.fetch_add(1, Ordering::Relaxed).is_multiple_of(GO_ON_EVERY);
                         examine(place.path(), image, acked, go_on)
                     })
                 })

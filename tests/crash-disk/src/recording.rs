@@ -1,6 +1,7 @@
 //! One recorded folder: its log, its marks, and the fault that is to come.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct FileId(pub usize);
 
 /// What was asked of the disk. Paths are below the recorded folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Event {
     /// The file was there, on disk, when the recording began.
     Found {
@@ -77,6 +78,28 @@ pub enum Event {
     Mark,
 }
 
+impl fmt::Debug for Event {
+    /// In one line, without the bytes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Found { file, path, bytes } => {
+                write!(f, "found {} {path:?}, {} bytes", file.0, bytes.len())
+            }
+            Self::Create { file, path } => write!(f, "create {} {path:?}", file.0),
+            Self::Write { file, offset, bytes } => {
+                write!(f, "write {}, {} bytes at {offset}", file.0, bytes.len())
+            }
+            Self::Truncate { file, len } => write!(f, "truncate {} to {len}", file.0),
+            Self::Sync { file } => write!(f, "fsync {}", file.0),
+            Self::SyncFailed { file } => write!(f, "fsync {} failed", file.0),
+            Self::SyncFolder { path } => write!(f, "fsync of folder {path:?}"),
+            Self::Rename { from, to } => write!(f, "rename {from:?} to {to:?}"),
+            Self::Remove { path } => write!(f, "remove {path:?}"),
+            Self::Mark => write!(f, "acknowledged"),
+        }
+    }
+}
+
 /// A kind of call that can be failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
@@ -131,7 +154,10 @@ static DISKS: Mutex<Vec<Arc<Disk>>> = Mutex::new(Vec::new());
 /// Is anything recorded? Spares all other programs the look-up.
 static ANY: AtomicBool = AtomicBool::new(false);
 /// What the open descriptors of recorded folders are.
-static OPEN: Mutex<Option<HashMap<RawFd, (Arc<Disk>, Target)>>> = Mutex::new(None);
+static OPEN: Mutex<Option<HashMap<RawFd, Opened>>> = Mutex::new(None);
+
+/// A descriptor's disk, and what it stands for there.
+type Opened = (Arc<Disk>, Target);
 
 /// What a descriptor stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,7 +247,7 @@ pub(crate) fn disk_of(path: &Path) -> Option<(Arc<Disk>, PathBuf)> {
 }
 
 /// What a descriptor stands for, if it is recorded.
-pub(crate) fn target_of(descriptor: RawFd) -> Option<(Arc<Disk>, Target)> {
+pub(crate) fn target_of(descriptor: RawFd) -> Option<Opened> {
     if !ANY.load(Ordering::Relaxed) {
         return None;
     }
