@@ -44,6 +44,9 @@ enum Verb {
     Nodes(verbs::nodes::Nodes),
     Node(verbs::node::Node),
     Audit(verbs::audit::Audit),
+    Verify(verbs::verify::Verify),
+    Backup(verbs::backup::Backup),
+    Restore(verbs::restore::Restore),
 }
 
 fn main() -> ExitCode {
@@ -72,5 +75,8 @@ fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
         Verb::Nodes(nodes) => nodes.run(&site),
         Verb::Node(node) => node.run(&site),
         Verb::Audit(audit) => audit.run(&site),
+        Verb::Verify(verify) => verify.run(&site),
+        Verb::Backup(backup) => backup.run(&site),
+        Verb::Restore(restore) => restore.run(&site),
     }
 }

@@ -17,14 +17,17 @@ use std::str::FromStr;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use super::engine::{Answer, Engine, Row, values};
+use super::engine::{Answer, Engine, Row, Value, values};
 
 /// First bytes of what is hashed.
 const FORM: &[u8] = b"assay-audit-v1\n";
 
 /// Columns of a line, as [`Line::read`] takes them.
-pub(super) const COLUMNS: &str =
-    "id, at_ms, action, code, actor, source, node_id, token_id, detail, dropped, hash";
+const COLUMNS: &str = "id, at_ms, action, code, actor, source, node_id, token_id, detail, dropped, hash";
+/// Adds a line ([`Line::values`]).
+pub(super) const INSERT: &str = "
+    INSERT INTO audit (id, at_ms, action, code, actor, source, node_id, token_id, detail, dropped, hash)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
 /// Lines that are read at once.
 const LINES_AT_ONCE: u64 = 4096;
@@ -112,6 +115,23 @@ impl<'a> Line<'a> {
             detail: row.get(8)?,
             dropped: row.get(9)?,
         })
+    }
+
+    /// What [`INSERT`] takes.
+    pub(super) fn values(&self, head: &'a Head) -> [Value<'a>; 11] {
+        [
+            self.id.into(),
+            self.at_ms.into(),
+            self.action.into(),
+            self.code.into(),
+            self.actor.into(),
+            self.source.into(),
+            self.node_id.into(),
+            self.token_id.into(),
+            self.detail.into(),
+            self.dropped.into(),
+            (&head.hash).into(),
+        ]
     }
 
     fn hash_into(&self, digest: &mut Sha256) {

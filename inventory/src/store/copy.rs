@@ -86,7 +86,9 @@ pub enum CopyError {
     #[error(transparent)]
     Data(#[from] DataDirError),
     /// It is another file than the one that was meant.
-    #[error("`{path}` has SHA-256 {found}, not the {expected} that was named: it is another copy, or damaged")]
+    #[error(
+        "`{path}` has SHA-256 {found}, not the {expected} that was named: it is another copy, or damaged"
+    )]
     OtherDigest {
         /// Which.
         path: PathBuf,
@@ -96,7 +98,9 @@ pub enum CopyError {
         expected: String,
     },
     /// What was copied is not what was once written.
-    #[error("`{path}` is damaged ({subject}: {detail}): take an earlier copy; `inventory verify` lists all that is wrong")]
+    #[error(
+        "`{path}` is damaged ({subject}: {detail}): take an earlier copy; `inventory verify` lists all that is wrong"
+    )]
     Damaged {
         /// Which.
         path: PathBuf,
@@ -230,25 +234,30 @@ fn new_file(path: &Path) -> Result<File, CopyError> {
 }
 
 fn copy_bytes(from: &Path, to: &Path) -> Result<String, CopyError> {
-    let mut source = File::open(from).map_err(of(from))?;
     let mut copy = new_file(to)?;
-    let (mut digest, mut bytes) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        let length = source.read(&mut bytes).map_err(of(from))?;
-        if length == 0 {
-            return Ok(HEXLOWER.encode(&digest.finalize()));
-        }
-        digest.update(&bytes[..length]);
-        copy.write_all(&bytes[..length]).map_err(of(to))?;
-    }
+    digest_of(from, |bytes| copy.write_all(bytes))
 }
 
 fn sync_and_digest(path: &Path) -> Result<String, CopyError> {
-    let mut file = OpenOptions::new().read(true).write(true).open(path).map_err(of(path))?;
-    file.sync_all().map_err(of(path))?;
-    let mut digest = Sha256::new();
-    io::copy(&mut file, &mut digest).map_err(of(path))?;
-    Ok(HEXLOWER.encode(&digest.finalize()))
+    OpenOptions::new().write(true).open(path).and_then(|file| file.sync_all()).map_err(of(path))?;
+    digest_of(path, |_| Ok(()))
+}
+
+/// Shows the bytes of a file, part by part; gives their SHA-256.
+fn digest_of(path: &Path, mut show: impl FnMut(&[u8]) -> io::Result<()>) -> Result<String, CopyError> {
+    let mut read = || {
+        let (mut file, mut digest) = (File::open(path)?, Sha256::new());
+        let mut bytes = vec![0; 1 << 20];
+        loop {
+            let length = file.read(&mut bytes)?;
+            if length == 0 {
+                return Ok(HEXLOWER.encode(&digest.finalize()));
+            }
+            digest.update(&bytes[..length]);
+            show(&bytes[..length])?;
+        }
+    };
+    read().map_err(of(path))
 }
 
 /// Gives the file its name, for good.

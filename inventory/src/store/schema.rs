@@ -4,13 +4,19 @@
 //! never changed; the next one corrects it.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 
-use super::StoreError;
 use super::engine::{self, Engine, Health, Location, Purpose};
+use super::{StoreError, chain};
 
 /// Each with its number, in rising order. A database has the number of the last one that it has seen.
-const MIGRATIONS: &[(usize, &str)] = &[(1, include_str!("migrations/0001_record.sql"))];
+const MIGRATIONS: &[(usize, &str)] = &[
+    (1, include_str!("migrations/0001_record.sql")),
+    (CHAIN, include_str!("migrations/0002_audit_chain.sql")),
+];
+/// The one whose hashes no SQL can compute.
+const CHAIN: usize = 2;
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: usize = MIGRATIONS[MIGRATIONS.len() - 1].0;
@@ -18,9 +24,14 @@ pub(super) const VERSION: usize = MIGRATIONS[MIGRATIONS.len() - 1].0;
 /// Opens a database for writing; it is made, or brought to this version, if need be. `pages_max` bounds a SQLite file.
 pub(super) fn open_for_writing(location: &Location, pages_max: u32) -> Result<Box<dyn Engine>, StoreError> {
     if let Location::File(path) = location {
-        // SQLite would leave the permissions to the umask; its log takes over those of the file.
-        let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-        made.map_err(|source| StoreError::Make { path: path.clone(), source })?;
+        // SQLite would leave the permissions to the umask; its log takes over those of the file. One that is there is not
+        // opened: closing it would take this process's locks on it away.
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Make { path: path.clone(), source });
+            }
+            _ => {}
+        }
     }
     let engine = engine::connect(location, Purpose::Write { pages_max }).map_err(StoreError::Open)?;
     // Before anything is written: a database of a newer version stays as it is.
@@ -69,6 +80,9 @@ fn migrate(engine: &dyn Engine, location: &Location) -> Result<(), StoreError> {
     let found = check_version(engine, location)?;
     for (number, sql) in MIGRATIONS.iter().filter(|(number, _)| *number > found) {
         engine.script(&engine.dialect().of_migration(sql)).map_err(StoreError::Open)?;
+        if *number == CHAIN {
+            chain::forge(engine).map_err(StoreError::Open)?;
+        }
         engine.set_version(*number).map_err(StoreError::Open)?;
     }
     engine.commit().map_err(StoreError::Open)

@@ -77,7 +77,8 @@ impl Reading<'_> {
     /// What cannot even be read is wrong too, and the rest is still looked at.
     fn stage(&mut self, name: &str, read: impl FnOnce(&mut Self) -> Answer<()>) {
         if let Err(error) = read(self) {
-            let cause = std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
+            let cause =
+                std::error::Error::source(&error).map_or_else(String::new, |cause| format!(": {cause}"));
             self.wrong(name, format!("{error}{cause}"));
         }
     }
@@ -166,16 +167,25 @@ impl Reading<'_> {
             };
             if before != from {
                 let before = before.unwrap_or_else(|| "new".to_owned());
-                self.wrong(format!("step {id} of {node}"), format!("it does not begin where {node} was, {before}"));
+                self.wrong(
+                    format!("step {id} of {node}"),
+                    format!("it does not begin where {node} was, {before}"),
+                );
             } else if !is_legal {
                 let from = from.unwrap_or_else(|| "new".to_owned());
-                self.wrong(format!("step {id} of {node}"), format!("the life cycle has no way from {from} to {to}"));
+                self.wrong(
+                    format!("step {id} of {node}"),
+                    format!("the life cycle has no way from {from} to {to}"),
+                );
             }
         }
         let sql = "SELECT count(*) FROM audit WHERE action = 'transition'";
         let lines = self.engine.one(sql, &[], |row| row.get::<u64>(0))?.unwrap_or(0);
         if lines != count {
-            self.wrong("transitions", format!("there are {count} steps and {lines} lines of the audit for them"));
+            self.wrong(
+                "transitions",
+                format!("there are {count} steps and {lines} lines of the audit for them"),
+            );
         }
         Ok(())
     }

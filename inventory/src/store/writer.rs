@@ -174,10 +174,10 @@ impl Batches {
             }
             commits += 1;
             if commits.is_multiple_of(TIDY_EVERY) {
-                self.tidy()?;
+                self.tidy(|engine| engine.tidy())?;
             }
         }
-        self.tidy()
+        self.tidy(|engine| engine.finish())
     }
 
     /// One transaction for the whole batch. An error is final: none of the batch may be acknowledged.
@@ -194,9 +194,9 @@ impl Batches {
         }
     }
 
-    fn tidy(&mut self) -> Answer<()> {
+    fn tidy(&mut self, how: impl Fn(&dyn Engine) -> Answer<()>) -> Answer<()> {
         let Some(engine) = self.link.engine() else { return Ok(()) };
-        match engine.tidy() {
+        match how(engine) {
             Err(error @ DatabaseError::Lost(_)) => {
                 self.link.lost(&error);
                 Ok(())
@@ -213,10 +213,16 @@ fn commit(
     meter: &Buckets<Code>,
 ) -> Answer<()> {
     engine.begin_write()?;
+    // The audit's last line, once one of the batch has looked it up.
+    let mut head = None;
     for job in batch.iter_mut() {
         engine.savepoint()?;
-        match job.apply(&Tx::new(engine, clock, meter)) {
-            Ok(()) => engine.release()?,
+        let tx = Tx::new(engine, clock, meter).after(head);
+        match job.apply(&tx) {
+            Ok(()) => {
+                engine.release()?;
+                head = tx.audit_head();
+            }
             Err(error) if error.is_about_this_job_only() => {
                 let error: &dyn Error = &error;
                 tracing::error!(error, "a write was rolled back");

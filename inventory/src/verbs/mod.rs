@@ -6,6 +6,9 @@ pub(crate) mod token;
 pub(crate) mod nodes;
 pub(crate) mod node;
 pub(crate) mod audit;
+pub(crate) mod verify;
+pub(crate) mod backup;
+pub(crate) mod restore;
 mod hardware;
 mod show;
 

@@ -33,7 +33,8 @@ fn dump(path: &Path) -> rusqlite::Result<Dump> {
         let mut statement = connection.prepare(&format!("SELECT * FROM \"{table}\""))?;
         let columns: Vec<String> = statement.column_names().into_iter().map(ToOwned::to_owned).collect();
         let rows = statement.query_map([], |row| {
-            let cell = |n: usize| row.get::<_, Value>(n).map(|value| (columns[n].clone(), format!("{value:?}")));
+            let cell =
+                |n: usize| row.get::<_, Value>(n).map(|value| (columns[n].clone(), format!("{value:?}")));
             (0..columns.len()).map(cell).collect::<Result<Vec<_>, _>>()
         })?;
         dump.insert(table.clone(), rows.collect::<Result<_, _>>()?);
@@ -84,7 +85,8 @@ fn one_wrong_bit_is_found_or_changes_nothing() {
         } else if !verify(&Location::from(&copy), None).is_ok_and(|verified| verified.wrong.is_empty()) {
             by_verify += 1;
         } else {
-            let found = dump(&copy).map_or_else(|error| [error.to_string()].into(), |dump| differences(&whole, &dump));
+            let found = dump(&copy)
+                .map_or_else(|error| [error.to_string()].into(), |dump| differences(&whole, &dump));
             harmless += usize::from(found.is_empty());
             found.into_iter().for_each(|column| *unseen.entry(column).or_default() += 1);
         }

@@ -8,6 +8,7 @@
 
 mod desk;
 mod failing;
+mod flips;
 mod oracle;
 mod power;
 mod story;

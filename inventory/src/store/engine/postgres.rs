@@ -250,6 +250,10 @@ impl Engine for Postgres {
     fn tidy(&self) -> Answer<()> {
         Ok(())
     }
+
+    fn finish(&self) -> Answer<()> {
+        Ok(())
+    }
 }
 
 impl fmt::Debug for Postgres {

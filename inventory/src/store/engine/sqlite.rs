@@ -1,8 +1,13 @@
 //! SQLite: one file, one writer at a time among all processes, a write-ahead log that is on disk when a commit returns.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, params_from_iter};
 
@@ -33,6 +38,8 @@ impl Sqlite {
         connection.pragma_update(None, "foreign_keys", true)?;
         // SQLite would throw away the errors of a checkpoint that it runs by itself; the writer runs its own.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // Nor at the end: a connection that goes since an fsync failed would try the very same once more.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         match purpose {
             Purpose::Write { pages_max } => {
                 connection.pragma_update(None, "synchronous", "FULL")?;
@@ -43,6 +50,26 @@ impl Sqlite {
             Purpose::Read => connection.pragma_update(None, "query_only", true)?,
         }
         Ok(Self { connection })
+    }
+
+    /// Puts the log on disk as we see it. After a failed fsync the system calls pages clean that are not on disk: what a
+    /// later commit or checkpoint builds on them would be lost with them when the power fails. Bytes that are written
+    /// again are not clean, and the fsync that follows is about them.
+    fn rewrite_log(&self) -> io::Result<()> {
+        let Some(path) = self.connection.path() else { return Ok(()) };
+        let log = match OpenOptions::new().read(true).write(true).open(format!("{path}-wal")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        let (mut bytes, mut offset) = (vec![0; 1 << 20], 0);
+        loop {
+            let length = log.read_at(&mut bytes, offset)?;
+            if length == 0 {
+                return log.sync_all();
+            }
+            log.write_all_at(&bytes[..length], offset)?;
+            offset += length as u64;
+        }
     }
 
     fn simple(&self, sql: &str) -> Answer<()> {
@@ -56,9 +83,18 @@ impl Engine for Sqlite {
         Dialect::Sqlite
     }
 
-    /// Turns the log on, which a file keeps for good.
+    /// Turns the log on, which a file keeps for good, and writes what is in it once more.
     fn adopt(&self) -> Answer<()> {
-        Ok(self.connection.pragma_update(None, "journal_mode", "WAL")?)
+        let mode: String = self.connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        // Where the change fails SQLite stays with its old journal and says no more than that.
+        if mode != "wal" {
+            return Err(DatabaseError::Fatal(format!("the journal stays `{mode}`").into()));
+        }
+        // While the transaction lasts nobody else writes the log.
+        self.begin_write()?;
+        let rewritten = self.rewrite_log();
+        self.rollback()?;
+        rewritten.map_err(|error| DatabaseError::Fatal(error.into()))
     }
 
     fn begin_write(&self) -> Answer<()> {
@@ -135,6 +171,24 @@ impl Engine for Sqlite {
     fn tidy(&self) -> Answer<()> {
         Ok(self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
     }
+
+    /// The same, and empties the log.
+    fn finish(&self) -> Answer<()> {
+        Ok(self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?)
+    }
+}
+
+/// Copies a database of one moment into an empty file; other connections may write it meanwhile.
+pub(super) fn copy(from: &Path, to: &Path) -> Answer<()> {
+    let from = Sqlite::open(from, Purpose::Read)?;
+    let mut copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // All pages in one step: between two of them a writer would make it begin anew.
+    match Backup::new(&from.connection, &mut copy)?.step(-1)? {
+        StepResult::Done => {}
+        _ => return Err(DatabaseError::Busy("the copy is not complete".into())),
+    }
+    // One file, without a log beside it.
+    Ok(copy.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?)
 }
 
 /// A column of a row.
