@@ -60,6 +60,8 @@ fn an_untouched_audit_holds_across_group_commits_and_restarts() {
 
 #[test]
 fn a_changed_line_is_named_whatever_was_changed() {
+    let (_server, path, _) = data();
+    let whole = std::fs::read(&path).unwrap();
     for change in [
         "detail = detail || ' '",
         "actor = 'operator'",

@@ -9,11 +9,11 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use data_encoding::HEXLOWER;
 use inventory::clock::SystemClock;
 use inventory::files::DataDir;
 use inventory::store::read::View;
 use inventory::store::{Location, verify};
-use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use support::{Node, TestServer};
 

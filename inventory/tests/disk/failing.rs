@@ -51,7 +51,7 @@ fn run(fault: Fault, tally: &mut Tally) -> Option<()> {
     let at_once = visit_end(&log, few, |image| examine(place.path(), image, &story.acked, true));
     tally.images += at_once.unwrap_or_else(wrong);
     story.serve(1).unwrap_or_else(|_| panic!("{fault:?}: it does not start again"));
-    let later = Limits { from: log.len(), exhaustive: 1, random: 1, ..few };
+    let later = Limits { from: log.len(), at_marks: true, ..few };
     tally.images += sweep(&story.disk.events(), &story.acked, later).unwrap_or_else(wrong);
     Some(())
 }
@@ -77,7 +77,10 @@ fn no_second_try(log: &[Event], starts: &[usize]) -> Result<(), String> {
 #[expect(clippy::print_stdout, reason = "the figures of the full form")]
 /// The faults in turn, until the run is over before they come.
 fn run_all(call: Call, errno: i32, lasting: bool) {
-    let step = setting("ASSAY_FAIL_STEP", 29);
+    let step = match call {
+        Call::Write => setting("ASSAY_FAIL_STEP", 97),
+        _ => setting("ASSAY_FAIL_STEP", 7),
+    };
     let mut tally = Tally::default();
     let faults = (1..).step_by(step).map(|nth| Fault { call, nth, errno, lasting });
     let injected = faults.map_while(|fault| run(fault, &mut tally)).count();

@@ -61,16 +61,28 @@ impl Story {
         self.report(desk, 1)?;
         self.enrol(desk, 1 + round % 3)?;
         self.report(desk, 3)?;
-        // The same again: the same answer, and nothing is stored.
-        let again = self.known.iter().find(|handed| handed.sequence > 0).unwrap().clone();
-        match desk.report(&[again]).remove(0) {
-            Ok(ack) => assert!(ack.duplicate),
-            Err(_) => self.may_go_on(desk, true)?,
-        }
+        self.again(desk)?;
         // A refusal has its audit line and no acknowledgement.
         let refused = desk.enrol(&[(Node::new(), "assay-nonsense".to_owned())]).remove(0);
         assert!(refused.is_err());
         self.new_boot(desk)
+    }
+
+    /// A report once more, to the byte: if it was acknowledged it has the same answer and is not stored again.
+    fn again(&mut self, desk: &Desk) -> Result<(), Stopped> {
+        let again = self.known.iter().find(|handed| handed.sequence > 0).unwrap().clone();
+        let revision = self.acked.iter().find_map(|acked| match acked {
+            Acked::Reported(handed, ack) if handed.bytes == again.bytes => Some(ack.revision),
+            _ => None,
+        });
+        match desk.report(std::slice::from_ref(&again)).remove(0) {
+            Ok(ack) => {
+                assert!(revision.is_none_or(|revision| ack.duplicate && ack.revision == revision), "{ack:?}");
+                self.ack(Acked::Reported(again, ack));
+                Ok(())
+            }
+            Err(_) => self.may_go_on(desk, true),
+        }
     }
 
     fn enrol(&mut self, desk: &Desk, count: usize) -> Result<(), Stopped> {

@@ -24,13 +24,15 @@ pub struct Limits {
     pub seed: u64,
     /// Only those of moments after so many events.
     pub from: usize,
+    /// Only those of moments right after a mark.
+    pub at_marks: bool,
     /// Of that many shares, build only this one: `(share, shares)`.
     pub share: (usize, usize),
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { exhaustive: 8, random: 16, seed: 1, from: 0, share: (0, 1) }
+        Self { exhaustive: 8, random: 16, seed: 1, from: 0, at_marks: false, share: (0, 1) }
     }
 }
 
@@ -59,7 +61,8 @@ pub fn visit<E>(
     let mut built = 0;
     for (at, event) in log.iter().enumerate() {
         disk.apply(event);
-        if at < limits.from || at % limits.share.1 != limits.share.0 {
+        let is_due = at >= limits.from && (!limits.at_marks || *event == Event::Mark);
+        if !is_due || at % limits.share.1 != limits.share.0 {
             continue;
         }
         built += disk.visit(event, at + 1, limits, &mut visit)?;

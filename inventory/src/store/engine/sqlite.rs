@@ -85,8 +85,7 @@ impl Engine for Sqlite {
 
     /// Turns the log on, which a file keeps for good, and writes what is in it once more.
     fn adopt(&self) -> Answer<()> {
-        let mode: String = self.connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
-        // Where the change fails SQLite stays with its old journal and says no more than that.
+        let mode = set_journal(&self.connection, "WAL")?;
         if mode != "wal" {
             return Err(DatabaseError::Fatal(format!("the journal stays `{mode}`").into()));
         }
@@ -188,7 +187,17 @@ pub(super) fn copy(from: &Path, to: &Path) -> Answer<()> {
         _ => return Err(DatabaseError::Busy("the copy is not complete".into())),
     }
     // One file, without a log beside it.
-    Ok(copy.query_row("PRAGMA journal_mode = DELETE", [], |_| Ok(()))?)
+    set_journal(&copy, "DELETE")?;
+    Ok(())
+}
+
+/// Asks for a journal; gives the one that there is then. SQLite answers before it commits the change: whoever stops at the
+/// answer does not see the commit fail.
+fn set_journal(connection: &Connection, mode: &str) -> Answer<String> {
+    let mut statement = connection.prepare(&format!("PRAGMA journal_mode = {mode}"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
 }
 
 /// A column of a row.
