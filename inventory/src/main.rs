@@ -43,10 +43,17 @@ enum Verb {
     Token(verbs::token::Token),
     Nodes(verbs::nodes::Nodes),
     Node(verbs::node::Node),
+    Readiness(verbs::readiness::Readiness),
+    Wish(verbs::wish::Wish),
+    Label(verbs::label::Label),
+    AccessKey(verbs::access_key::AccessKey),
     Audit(verbs::audit::Audit),
     Verify(verbs::verify::Verify),
     Backup(verbs::backup::Backup),
     Restore(verbs::restore::Restore),
+    Migrate(verbs::migrate::Migrate),
+    Simulate(verbs::simulate::Simulate),
+    Tournament(verbs::tournament::Tournament),
 }
 
 fn main() -> ExitCode {
@@ -74,9 +81,16 @@ fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
         Verb::Token(token) => token.run(&site),
         Verb::Nodes(nodes) => nodes.run(&site),
         Verb::Node(node) => node.run(&site),
+        Verb::Readiness(readiness) => readiness.run(&site),
+        Verb::Wish(wish) => wish.run(&site),
+        Verb::Label(label) => label.run(&site),
+        Verb::AccessKey(key) => key.run(&site),
         Verb::Audit(audit) => audit.run(&site),
         Verb::Verify(verify) => verify.run(&site),
         Verb::Backup(backup) => backup.run(&site),
         Verb::Restore(restore) => restore.run(&site),
+        Verb::Migrate(migrate) => migrate.run(),
+        Verb::Simulate(simulate) => simulate.run(),
+        Verb::Tournament(tournament) => tournament.run(),
     }
 }
