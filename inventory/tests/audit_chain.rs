@@ -73,7 +73,7 @@ fn a_changed_line_is_named_whatever_was_changed() {
         "hash = zeroblob(32)",
         "hash = NULL",
     ] {
-        let (_server, path, _) = data();
+        std::fs::write(&path, &whole).unwrap();
         tamper(
             &path,
             &format!(

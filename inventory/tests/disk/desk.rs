@@ -9,7 +9,7 @@ use axum::body::Body;
 use axum::http::Request;
 use inventory::api::{self, Peer};
 use inventory::clock::SystemClock;
-use inventory::limits::Rate;
+use inventory::limits::{Pressure, Rate};
 use inventory::store::{self, Store, StoreError};
 use jiff::SignedDuration;
 use report::wire::{EnrolResponse, Problem, ReportAck, SIGNATURE_HEADER};
@@ -33,7 +33,10 @@ impl Desk {
         let limits = api::RequestLimits { per_source, ..Default::default() };
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
-        Ok(Self { runtime, router: api::router(store.clone(), limits), store, path: path.to_owned() })
+        let (_, head) = tokio::sync::watch::channel(0);
+        let bounds = (limits, Arc::new(Pressure::default()));
+        let api = api::Api::new(store.clone(), Arc::new(SystemClock), head, bounds).unwrap();
+        Ok(Self { runtime, router: api::router(api), store, path: path.to_owned() })
     }
 
     /// Has a write failed, so that nothing is acknowledged any more?
