@@ -16,6 +16,8 @@ pub mod limits;
 pub mod token;
 pub mod identity;
 pub mod lifecycle;
+pub mod fleet;
+pub mod policy;
 pub mod serve;
 pub mod api;
 pub mod store;

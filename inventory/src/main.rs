@@ -34,6 +34,7 @@ enum Verb {
     Nodes(verbs::nodes::Nodes),
     Node(verbs::node::Node),
     Audit(verbs::audit::Audit),
+    Fleet(verbs::fleet::Fleet),
 }
 
 fn main() -> ExitCode {
@@ -61,5 +62,6 @@ fn run(Arguments { data, verb }: Arguments) -> Result<ExitCode> {
         Verb::Nodes(nodes) => nodes.run(data),
         Verb::Node(node) => node.run(data),
         Verb::Audit(audit) => audit.run(data),
+        Verb::Fleet(fleet) => fleet.run(data),
     }
 }

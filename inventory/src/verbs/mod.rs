@@ -6,6 +6,7 @@ pub(crate) mod token;
 pub(crate) mod nodes;
 pub(crate) mod node;
 pub(crate) mod audit;
+pub(crate) mod fleet;
 mod hardware;
 mod show;
 

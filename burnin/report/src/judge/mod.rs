@@ -12,6 +12,10 @@ pub mod evidence;
 mod whole;
 pub mod verdict;
 
+/// Raised with every change by which the same evidence may get another verdict, so that a stored verdict tells which judge
+/// it is of.
+pub const VERSION: u32 = 1;
+
 pub use evidence::settle;
 pub use rate::{SUSTAINED_WINDOWS, Spread, spread, summarize};
 pub use reason::ReasonCode;

@@ -46,6 +46,12 @@ codes! {
     RateNearLimit = "RATE-NEAR-LIMIT", "compare with sibling devices; plan a repeat";
     /// A rate that fell for a while.
     RateUnstable = "RATE-UNSTABLE", "look at temperature, power and throttle reasons over the burn-in";
+    /// Slower than the node's peers in the fleet.
+    FleetSlow = "FLEET-SLOW", "compare temperature, power and clocks with a peer, then repeat; if it stays, swap the slow part";
+    /// From window to window more uneven than the peers in the fleet.
+    FleetUnsteady = "FLEET-UNSTEADY", "look at throttle reasons and at other work on the node, then repeat";
+    /// Too few peers to compare with.
+    FleetPeersFew = "FLEET-PEERS-FEW", "none until more nodes of this model, driver and kernels have reported; then judge again";
     /// A wait did not end in time.
     Hang = "DEVICE-HANG", "power-cycle the node, then repeat; if it comes back, replace the device";
     /// The driver says that the device is lost.
@@ -80,6 +86,8 @@ codes! {
     TooFewDevices = "TOO-FEW-DEVICES", "reseat or replace the missing device, or correct the plan";
     /// The plan in the report is not the plan that its digest names.
     PlanAltered = "PLAN-ALTERED", "discard the report and repeat";
+    /// The site's policy does not accept the plan.
+    PlanRefused = "PLAN-REFUSED", "repeat the burn-in with a plan that the site's policy accepts";
     /// The plan asks for nothing.
     PlanEmpty = "PLAN-EMPTY", "choose a plan with checks";
     /// The list of planned checks, the results and the plan do not fit each other.
