@@ -6,7 +6,7 @@ set -euo pipefail
 wanted=(build-essential ca-certificates libvulkan1 mesa-vulkan-drivers)
 case ${1:-run} in
     run) ;;
-    test) wanted+=(vulkan-validationlayers spirv-tools cpio dnsmasq-base iproute2 chrony lldpd) ;;
+    test) wanted+=(vulkan-validationlayers spirv-tools cpio dnsmasq-base iproute2 chrony lldpd postgresql) ;;
     vm) wanted=(build-essential debian-archive-keyring kmod qemu-system-x86 ovmf ipxe-qemu seabios) ;;
     *) echo "packages.sh: \`$1\` is none of run, test, vm" >&2; exit 2 ;;
 esac

@@ -18,6 +18,8 @@ pub mod identity;
 pub mod lifecycle;
 pub mod fleet;
 pub mod policy;
+pub mod judging;
+pub mod rejudge;
 pub mod serve;
 pub mod api;
 pub mod store;

@@ -17,6 +17,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use tokio::sync::Semaphore;
 
+use crate::judging::Judging;
 use crate::limits::{Buckets, Rate, source_of};
 use crate::refusal::{Code, Refusal};
 use crate::store::Store;
@@ -49,15 +50,16 @@ pub struct Peer(pub IpAddr);
 #[derive(Debug)]
 pub struct Api {
     store: Store,
+    judging: Judging,
     limits: RequestLimits,
     sources: Buckets<IpAddr>,
     in_work: Semaphore,
 }
 
 /// The routes.
-pub fn router(store: Store, limits: RequestLimits) -> Router {
+pub fn router(store: Store, judging: Judging, limits: RequestLimits) -> Router {
     let sources = Buckets::new(limits.per_source, SOURCES_MAX);
-    let api = Arc::new(Api { store, limits, sources, in_work: Semaphore::new(limits.in_work) });
+    let api = Arc::new(Api { store, judging, limits, sources, in_work: Semaphore::new(limits.in_work) });
     Router::new()
         .route("/v1/enrolments", post(enrol::enrol))
         .route("/v1/nodes/{node}/boots/{boot}/reports/{sequence}", put(report::accept))

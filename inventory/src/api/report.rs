@@ -13,14 +13,14 @@ use axum::http::HeaderMap;
 use ed25519_dalek::{Signature, VerifyingKey};
 use report::Report;
 use report::document::ReadReportError;
-use report::judge::review;
 use report::wire::{REPORT_BYTES_MAX, ReportAck, SIGNATURE_HEADER, signing_context};
 
 use super::enrol::decode_hex;
 use super::{Api, Peer, body, off_loop};
 use crate::identity::sha256_hex;
+use crate::judging::{Judged, Judging};
 use crate::refusal::{Code, Refusal};
-use crate::store::{Store, StoreError, Submission};
+use crate::store::{Store, Submission};
 
 /// Longest detail of a refusal, in characters: a parser may quote what it could not read.
 const DETAIL_CHARS_MAX: usize = 300;
@@ -52,9 +52,12 @@ pub(super) async fn accept(
     let bytes =
         body::read(&headers, body, REPORT_BYTES_MAX).await.map_err(|refusal| refusal.of_node(&node_id))?;
     let store = api.store.clone();
-    let judged = off_loop(move || judged(&store, place, signature, bytes, address)).await;
+    let judging = api.judging.clone();
+    let judged = off_loop(move || judged(&store, &judging, place, (signature, bytes), address)).await;
     let submission = judged.map_err(|refusal| refusal.of_node(&node_id))?;
-    api.store.accept(submission).await.map(Json)
+    let ack = api.store.accept(submission).await?;
+    api.judging.stored();
+    Ok(Json(ack))
 }
 
 fn place(path: Result<Path<(String, String, String)>, PathRejection>) -> Result<Place, Refusal> {
@@ -78,9 +81,9 @@ fn place(path: Result<Path<(String, String, String)>, PathRejection>) -> Result<
 /// From bytes to a judged report, or to the first reason why not.
 fn judged(
     store: &Store,
+    judging: &Judging,
     place: Place,
-    signature: [u8; 64],
-    bytes: Vec<u8>,
+    (signature, bytes): ([u8; 64], Vec<u8>),
     address: IpAddr,
 ) -> Result<Submission, Refusal> {
     let nonce = verify_signature(store, &place, &signature, &bytes)?;
@@ -93,11 +96,14 @@ fn judged(
         code.because(error.to_string().chars().take(DETAIL_CHARS_MAX).collect::<String>())
     })?;
     check_content(&report, &place)?;
+    let Judged { verdict, basis, figures } = judging.judge(&report)?;
     Ok(Submission {
         sha256: sha256_hex(&bytes),
         // From the plan itself: the digest beside it is only a claim.
         plan_digest: report.plan.digest(),
-        verdict: review(&report),
+        verdict,
+        basis,
+        figures,
         run_id: report.run_id,
         node_id: place.node_id,
         boot_id: place.boot_id,
@@ -117,8 +123,7 @@ fn verify_signature(
     bytes: &[u8],
 ) -> Result<String, Refusal> {
     let session = store
-        .boot_session(&place.node_id, &place.boot_id)
-        .map_err(|error| unreadable(&error))?
+        .boot_session(&place.node_id, &place.boot_id)?
         .ok_or_else(|| Code::NodeUnknown.because(place.node_id.clone()))?;
     let nonce = session.nonce.ok_or_else(|| Code::BadSignature.because("this boot is not enrolled"))?;
     let context = signing_context(&place.node_id, &place.boot_id, place.sequence, &nonce, bytes);
@@ -126,11 +131,6 @@ fn verify_signature(
         .and_then(|key| key.verify_strict(&context, &Signature::from_bytes(signature)))
         .map_err(|_| Refusal::from(Code::BadSignature))?;
     Ok(nonce)
-}
-
-fn unreadable(error: &StoreError) -> Refusal {
-    tracing::error!(%error, "a boot session could not be read");
-    Code::Internal.into()
 }
 
 fn check_content(report: &Report, place: &Place) -> Result<(), Refusal> {

@@ -57,6 +57,14 @@ impl Pool {
     pub fn of(plan: &Plan) -> Self {
         if plan.is_software() { Self::Software } else { Self::Gpu }
     }
+
+    /// The word used in the store and on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gpu => "gpu",
+            Self::Software => "software",
+        }
+    }
 }
 
 /// What is asked of the nodes of a pool.
