@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders faults bench calibrate compare gpu image pxe vm clean-state
+.PHONY: help bringup test lint shaders faults fleet-curve bench calibrate compare gpu image pxe vm clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -16,6 +16,7 @@ help:
 	@echo "make vm        what can go wrong at boot, a virtual machine for each"
 	@echo "make faults    every fault of the table put in, seen to arrive and judged (minutes); writes docs/faults.md"
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
+	@echo "make fleet-curve  how many slow nodes the fleet rule finds, on simulated fleets (minutes)"
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
 	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
 	@echo "make calibrate prove that the checkers see what they claim: faults, clean rounds, changed kernels (hours)"
@@ -59,6 +60,12 @@ calibrate:
 	$(CARGO) build --release --locked -p burnin
 	target/release/burnin calibrate --mutants --jobs $$(nproc) --out $(STATE)/calibration.json
 	@docs/calibration.sh $(STATE)/calibration.json > docs/calibration.md
+
+# How many slow nodes the fleet rule finds on simulated fleets, and how many healthy ones it names: the table of docs/fleet.md.
+fleet-curve:
+	$(CARGO) build --release --locked -p inventory
+	target/release/inventory fleet curve --nodes 64 --slowdown 5 --simulated 64000
+	target/release/inventory fleet curve --svg docs/fleet-curve.svg
 
 # Other programs, built by whoever compares, against ours: make compare PEERS=DIR [OUT=docs/results/NAME].
 compare:

@@ -153,7 +153,7 @@ impl Rule {
         slow
     }
 
-    /// Named, if it is unlikely and matters: `share` of the false alarms, asked `times` times.
+    /// Named, if it matters and is unlikely: `share` of the false alarms, asked `times` times.
     fn name(
         &self,
         peers: &Summary,
@@ -161,10 +161,13 @@ impl Rule {
         (share, times): (f64, usize),
         tails: Tails,
     ) -> Option<Distance> {
-        let chance = peers.chance_below(level, self.spread_floor, tails);
         let slower = 1.0 - (level - peers.centre).exp();
+        if peers.count < self.peers_min || slower < self.slowdown_min {
+            return None;
+        }
+        let chance = peers.chance_below(level, self.spread_floor, tails);
         let allowed = self.false_alarms * share / times.max(1) as f64;
-        (peers.count >= self.peers_min && chance < allowed && slower >= self.slowdown_min).then(|| Distance {
+        (chance < allowed).then(|| Distance {
             slower,
             peers: peers.count,
             spreads: (peers.centre - level) / peers.spread.max(self.spread_floor),
@@ -226,11 +229,13 @@ impl Rule {
             let Some(peers) = baseline.dip.filter(|peers| peers.count >= self.peers_min) else { continue };
             for (device, dip) in figures.devices.iter().zip(&rates.dip) {
                 let Some(dip) = *dip else { continue };
+                if dip - peers.centre < self.dip_min {
+                    continue;
+                }
                 // More is worse here: the same distance to the other side.
                 let mirrored = 2.0 * peers.centre - dip;
                 let chance = peers.chance_below(mirrored, self.spread_floor, Tails::Heavy);
-                let allowed = self.false_alarms * OF_DIPS / times.max(1) as f64;
-                if dip - peers.centre < self.dip_min || chance >= allowed {
+                if chance >= self.false_alarms * OF_DIPS / times.max(1) as f64 {
                     continue;
                 }
                 let distance = Distance {

@@ -25,8 +25,8 @@ pub struct Fleet {
     pub compute: usize,
     /// Metrics that the memory bounds.
     pub memory: usize,
-    /// Standard deviation between nodes, drawn evenly from this range for each fleet; half as much for memory, whose clock
-    /// is fixed.
+    /// Standard deviation between nodes, that of their warming included, drawn evenly from this range for each fleet; half as
+    /// much for memory, whose clock is fixed.
     pub spread: (f64, f64),
     /// How much of that variance is common to the metrics of a group.
     pub common: f64,
@@ -34,7 +34,8 @@ pub struct Fleet {
     pub device_spread: f64,
     /// Standard deviation between the windows of a device.
     pub window_noise: f64,
-    /// What warming takes from the first to the last window at most; each node has its own share of it.
+    /// What warming takes from the first to the last window at most, a quarter of that from memory; each node has its own
+    /// share of it.
     pub drift: f64,
     /// Degrees of freedom of Student's distribution from which all luck is drawn.
     pub tails: u32,
