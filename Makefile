@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders faults fleet-curve bench calibrate compare gpu image pxe vm clean-state
+.PHONY: help bringup test lint shaders faults fleet-curve bench calibrate compare replicas fleet-load gpu image pxe vm clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -18,6 +18,8 @@ help:
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
 	@echo "make fleet-curve  how many slow nodes the fleet rule finds, on simulated fleets (minutes)"
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
+	@echo "make replicas  two inventories on one PostgreSQL under load, one killed; prints its figures"
+	@echo "make fleet-load  ten thousand virtual nodes against the inventory: storm, stream, overload, outage, clones (minutes)"
 	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
 	@echo "make calibrate prove that the checkers see what they claim: faults, clean rounds, changed kernels (hours)"
 
@@ -73,6 +75,16 @@ compare:
 	$(CARGO) build --release --locked -p burnin
 	$(CARGO) build --release --locked -p benches --bin compare
 	target/release/compare --peers "$(PEERS)" $(if $(OUT),--out "$(OUT)")
+
+# Two servers on one PostgreSQL, 2,000 registrations, one server killed in the middle.
+replicas:
+	@images/packages.sh test
+	ASSAY_REPLICA_NODES=2000 $(CARGO) test --release --locked -p inventory --test replicas -- --nocapture
+
+# Virtual nodes against the release build of the server, on the disk of $(STATE).
+fleet-load:
+	$(CARGO) build --release --locked -p inventory
+	@benches/fleet-load.sh target/release/inventory $(STATE)/simulate
 
 # The whole suite on this machine's GPU, saved under docs/results.
 gpu:

@@ -46,6 +46,8 @@ enum Verb {
     Audit(verbs::audit::Audit),
     Fleet(verbs::fleet::Fleet),
     Rejudge(verbs::rejudge::Rejudge),
+    Simulate(verbs::simulate::Simulate),
+    Tournament(verbs::tournament::Tournament),
 }
 
 fn main() -> ExitCode {
@@ -76,5 +78,7 @@ fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
         Verb::Audit(audit) => audit.run(&site),
         Verb::Fleet(fleet) => fleet.run(&site),
         Verb::Rejudge(rejudge) => rejudge.run(&site),
+        Verb::Simulate(simulate) => simulate.run(),
+        Verb::Tournament(tournament) => tournament.run(),
     }
 }

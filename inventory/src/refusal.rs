@@ -103,6 +103,8 @@ codes! {
     TlsRefused = "tls_refused", 0, None, "the TLS handshake failed", "use TLS 1.3 and trust the site's CA";
     /// Nothing came, or too slowly.
     ConnectionTimeout = "connection_timeout", 0, None, "no handshake or no request header in time", "look at the network between node and inventory";
+    /// No time for its handshake.
+    HandshakesExceeded = "handshakes_exceeded", 0, Some(2), "too many TLS handshakes at once", "come back later; the operator should look for a flood of connections";
     /// Too many connections.
     ConnectionsExceeded = "connections_exceeded", 0, Some(2), "too many connections at once", "close connections that are not used";
 }
@@ -119,6 +121,8 @@ pub struct Refusal {
     pub node_id: Option<String>,
     /// The public id of the token that it is about.
     pub token_id: Option<String>,
+    /// A wait in seconds that is longer than the one of the code.
+    pub retry_after_s: Option<u32>,
     /// Is its audit line written already?
     pub audited: bool,
 }
@@ -138,6 +142,18 @@ impl Refusal {
         self
     }
 
+    /// Asks for this wait instead of the one of the code.
+    #[must_use]
+    pub fn after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// After how many seconds the same request may succeed; absent if it never will.
+    pub fn retry_after_s(&self) -> Option<u32> {
+        self.code.retry_after_s().map(|usual| self.retry_after_s.unwrap_or(usual))
+    }
+
     /// As it is sent.
     pub fn problem(&self) -> Problem {
         Problem {
@@ -153,7 +169,7 @@ impl Refusal {
 
 impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
-        Self { code, detail: None, node_id: None, token_id: None, audited: false }
+        Self { code, detail: None, node_id: None, token_id: None, retry_after_s: None, audited: false }
     }
 }
 

@@ -16,7 +16,7 @@ use inventory::store::{Location, Store, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use report::wire::{EnrolResponse, ReportAck};
 use support::postgres::Postgres;
-use support::{Client, Node, TestServer, random_uuid};
+use support::{Client, Node, TestServer, random_uuid, share_ca};
 
 /// What is promised, and what happens on a fresh database where it is kept.
 type Story = (&'static str, fn(&Location));
@@ -53,6 +53,7 @@ fn sqlite_keeps_what_the_store_promises() {
 fn postgres_keeps_what_the_store_promises() {
     let postgres = Postgres::start();
     tell(|| Location::server(&postgres.database()).unwrap());
+    refused_if_it_forgets(&postgres);
 }
 
 fn server(location: &Location) -> TestServer {
@@ -61,6 +62,14 @@ fn server(location: &Location) -> TestServer {
 
 fn with_clock(location: &Location, clock: Arc<dyn Clock>) -> TestServer {
     TestServer::start(clock, |options| options.database = Some(location.clone()))
+}
+
+/// One more on the database of another.
+fn beside(other: &TestServer) -> TestServer {
+    TestServer::start(Arc::new(SystemClock), |options| {
+        options.database = Some(other.location.clone());
+        share_ca(&other.data, &options.data);
+    })
 }
 
 /// A node that was let in, with its session.
@@ -218,7 +227,8 @@ fn revisions(location: &Location) {
 }
 
 fn two_servers(location: &Location) {
-    let (one, other) = (server(location), server(location));
+    let one = server(location);
+    let other = beside(&one);
     let acks = load(&[&one, &other], 16);
     assert_numbered(&one.view(), 16, &acks);
     // A token is used once, wherever.
@@ -249,7 +259,7 @@ fn restart(location: &Location) {
     let bytes = node.bytes();
     let ack = client.report(&node, &session, 1, &bytes).unwrap();
     first.stop().unwrap();
-    let second = server(location);
+    let second = beside(&first);
     let again = second.client().report(&node, &session, 1, &bytes).unwrap();
     assert_eq!(ReportAck { duplicate: false, ..again }, ack);
 }
@@ -300,9 +310,8 @@ fn until_stored(
     panic!("the database does not come back");
 }
 
-#[test]
-fn a_postgres_that_forgets_at_a_power_failure_is_refused() {
-    let postgres = Postgres::start();
+/// One that would forget at a power failure, or whose tables are of a later version, is not used.
+fn refused_if_it_forgets(postgres: &Postgres) {
     let address = postgres.database();
     let location = Location::server(&address).unwrap();
     let open = || Store::open(&location, Default::default(), Arc::new(SystemClock)).map(drop);
@@ -312,7 +321,6 @@ fn a_postgres_that_forgets_at_a_power_failure_is_refused() {
     assert!(matches!(&error, StoreError::NotDurable { .. }), "{error}");
     assert!(error.to_string().contains("synchronous_commit = off"), "{error}");
     postgres.sql("postgres", "ALTER ROLE assay RESET synchronous_commit");
-    // Nor is one whose tables are of a later version.
     postgres.sql(&address, "UPDATE schema_version SET version = 99");
     assert!(matches!(open(), Err(StoreError::Newer { found: 99, .. })));
     assert!(matches!(View::open(&location), Err(StoreError::Newer { found: 99, .. })));

@@ -11,7 +11,8 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use report::wire::{ENROL_BYTES_MAX, EnrolRequest, EnrolResponse, enrolment_context};
 use sha2::{Digest, Sha256};
 
-use super::{Api, Peer, body, off_loop};
+use super::{Api, Peer, body};
+use crate::admission::Class;
 use crate::identity::{check_size, evidence};
 use crate::refusal::{Code, Refusal};
 use crate::store::Enrolment;
@@ -24,8 +25,10 @@ pub(super) async fn enrol(
     body: Body,
 ) -> Result<Json<EnrolResponse>, Refusal> {
     let bytes = body::read(&headers, body, ENROL_BYTES_MAX).await?;
-    let enrolment = off_loop(move || verified(&bytes, address.to_string())).await?;
-    api.store.enrol(enrolment).await.map(Json)
+    let enrolment = api.pool.run(Class::New, move || verified(&bytes, address.to_string())).await?;
+    let response = api.store.enrol(enrolment).await?;
+    api.pressure.begin_finishing(address);
+    Ok(Json(response))
 }
 
 /// All that can be refused before the token is looked at.

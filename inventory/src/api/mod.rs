@@ -2,25 +2,29 @@
 
 mod depth;
 mod body;
+mod pool;
 mod enrol;
 mod report;
 
+use std::io;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::{Extension, Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
+use crate::admission::{Admission, AdmissionLimits, Class};
 use crate::judging::Judging;
-use crate::limits::{Buckets, Rate, source_of};
+use crate::limits::{Buckets, Pressure, Rate, source_of};
 use crate::refusal::{Code, Refusal};
 use crate::store::Store;
+use pool::Pool;
 
 /// Bounds on requests.
 #[derive(Clone, Copy, Debug)]
@@ -28,19 +32,23 @@ pub struct RequestLimits {
     /// Requests of one source.
     pub per_source: Rate,
     /// Requests in work at once.
-    pub in_work: usize,
+    pub admission: AdmissionLimits,
     /// From the header's end to the answer.
     pub total: Duration,
 }
 
 impl Default for RequestLimits {
     fn default() -> Self {
-        Self { per_source: Rate { per_s: 20.0, burst: 200.0 }, in_work: 256, total: Duration::from_secs(30) }
+        Self {
+            per_source: Rate { per_s: 20.0, burst: 200.0 },
+            admission: AdmissionLimits::default(),
+            total: Duration::from_secs(30),
+        }
     }
 }
 
 /// Sources remembered at once.
-const SOURCES_MAX: usize = 10_000;
+const SOURCES_MAX: usize = 1 << 16;
 
 /// Where a request comes from; the accept loop attaches it.
 #[derive(Clone, Copy, Debug)]
@@ -53,21 +61,31 @@ pub struct Api {
     judging: Judging,
     limits: RequestLimits,
     sources: Buckets<IpAddr>,
-    in_work: Semaphore,
+    admission: Mutex<Admission>,
+    started: Instant,
+    pool: Pool,
+    pressure: Arc<Pressure>,
 }
 
-/// The routes.
-pub fn router(store: Store, judging: Judging, limits: RequestLimits) -> Router {
+/// The routes; `pressure` is told how it goes.
+pub fn router(
+    (store, judging): (Store, Judging),
+    limits: RequestLimits,
+    pressure: Arc<Pressure>,
+) -> io::Result<Router> {
     let sources = Buckets::new(limits.per_source, SOURCES_MAX);
-    let api = Arc::new(Api { store, judging, limits, sources, in_work: Semaphore::new(limits.in_work) });
-    Router::new()
+    let admission = Mutex::new(Admission::new(limits.admission));
+    let (started, pool) = (Instant::now(), Pool::start()?);
+    let api = Arc::new(Api { store, judging, limits, sources, admission, started, pool, pressure });
+    let router = Router::new()
         .route("/v1/enrolments", post(enrol::enrol))
         .route("/v1/nodes/{node}/boots/{boot}/reports/{sequence}", put(report::accept))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&api), guard))
-        .with_state(api)
+        .with_state(api);
+    Ok(router)
 }
 
 async fn not_found(request: Request) -> Refusal {
@@ -85,31 +103,73 @@ async fn guard(
     request: Request,
     next: Next,
 ) -> Response {
-    let response = match admit(&api, address) {
-        Err(refusal) => refusal.into_response(),
-        Ok(_permit) => match tokio::time::timeout(api.limits.total, next.run(request)).await {
+    let response = match api.admit(address, class_of(&request)) {
+        Err(refusal) => {
+            // What is on its way is read, so that the refusal is heard.
+            body::discard_rest(request.into_body()).await;
+            refusal.into_response()
+        }
+        Ok(_in_work) => match tokio::time::timeout(api.limits.total, next.run(request)).await {
             Ok(response) => response,
             Err(_) => Code::RequestTimeout
                 .because(format!("not complete after {} s", api.limits.total.as_secs()))
                 .into_response(),
         },
     };
-    if let Some(refusal) = response.extensions().get::<Refusal>() {
-        api.store.record_refusal(&address.to_string(), refusal).await;
+    match response.extensions().get::<Refusal>().cloned() {
+        None => response,
+        Some(refusal) => {
+            api.store.record_refusal(&address.to_string(), &refusal).await;
+            api.with_wait(response, &refusal)
+        }
     }
-    response
 }
 
-fn admit(api: &Api, address: IpAddr) -> Result<tokio::sync::SemaphorePermit<'_>, Refusal> {
-    api.sources.take(source_of(address)).map_err(|_| {
-        Code::RateLimited.because(format!(
-            "more than {} requests per second after a burst of {}",
-            api.limits.per_source.per_s, api.limits.per_source.burst
-        ))
-    })?;
-    api.in_work
-        .try_acquire()
-        .map_err(|_| Code::Overloaded.because(format!("{} requests are in work", api.limits.in_work)))
+/// Who hands in a report was let in before and has burned in since.
+fn class_of(request: &Request) -> Class {
+    let is_report = request.method() == Method::PUT && request.uri().path().contains("/reports/");
+    if is_report { Class::Finishing } else { Class::New }
+}
+
+impl Api {
+    fn admission(&self) -> MutexGuard<'_, Admission> {
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn admit(&self, address: IpAddr, class: Class) -> Result<InWork<'_>, Refusal> {
+        self.sources.take(source_of(address)).map_err(|_| {
+            Code::RateLimited.because(format!(
+                "more than {} requests per second after a burst of {}",
+                self.limits.per_source.per_s, self.limits.per_source.burst
+            ))
+        })?;
+        let entered = self.admission().enter(class, self.started.elapsed());
+        entered.map_err(|refused| {
+            self.pressure.overloaded();
+            let most = self.limits.admission.in_work;
+            Code::Overloaded.because(format!("{most} requests can be in work")).after(refused.retry_after_s)
+        })?;
+        Ok(InWork(self))
+    }
+
+    /// What the store refused since its queue is full makes everybody wait longer, too.
+    fn with_wait(&self, mut response: Response, refusal: &Refusal) -> Response {
+        if refusal.code == Code::Overloaded && refusal.retry_after_s.is_none() {
+            self.pressure.overloaded();
+            let refused = self.admission().refuse(self.started.elapsed());
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(refused.retry_after_s));
+        }
+        response
+    }
+}
+
+/// One request in work.
+struct InWork<'a>(&'a Api);
+
+impl Drop for InWork<'_> {
+    fn drop(&mut self) {
+        self.0.admission().leave();
+    }
 }
 
 impl IntoResponse for Refusal {
@@ -119,7 +179,7 @@ impl IntoResponse for Refusal {
         let mut response = (status, Json(self.problem())).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if let (429 | 503, Some(seconds)) = (self.code.status(), self.code.retry_after_s()) {
+        if let (429 | 503, Some(seconds)) = (self.code.status(), self.retry_after_s()) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         // A body that was not read to its end leaves the connection in no state for another request.
@@ -129,14 +189,4 @@ impl IntoResponse for Refusal {
         response.extensions_mut().insert(self);
         response
     }
-}
-
-/// Runs what needs the processor or the disk where it holds up no other request.
-async fn off_loop<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Refusal> + Send + 'static,
-) -> Result<T, Refusal> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request failed inside");
-        Err(Code::Internal.into())
-    })
 }

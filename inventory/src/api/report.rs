@@ -16,7 +16,8 @@ use report::document::ReadReportError;
 use report::wire::{REPORT_BYTES_MAX, ReportAck, SIGNATURE_HEADER, signing_context};
 
 use super::enrol::decode_hex;
-use super::{Api, Peer, body, off_loop};
+use super::{Api, Peer, body};
+use crate::admission::Class;
 use crate::identity::sha256_hex;
 use crate::judging::{Judged, Judging};
 use crate::refusal::{Code, Refusal};
@@ -53,10 +54,12 @@ pub(super) async fn accept(
         body::read(&headers, body, REPORT_BYTES_MAX).await.map_err(|refusal| refusal.of_node(&node_id))?;
     let store = api.store.clone();
     let judging = api.judging.clone();
-    let judged = off_loop(move || judged(&store, &judging, place, (signature, bytes), address)).await;
+    let work = move || judged(&store, &judging, place, (signature, bytes), address);
+    let judged = api.pool.run(Class::Finishing, work).await;
     let submission = judged.map_err(|refusal| refusal.of_node(&node_id))?;
     let ack = api.store.accept(submission).await?;
     api.judging.stored();
+    api.pressure.end_finishing(address);
     Ok(Json(ack))
 }
 
@@ -95,12 +98,13 @@ fn judged(
         };
         code.because(error.to_string().chars().take(DETAIL_CHARS_MAX).collect::<String>())
     })?;
-    check_content(&report, &place)?;
+    // From the plan itself: the digest beside it is only a claim.
+    let plan_digest = report.plan.digest();
+    check_content(&report, &place, &plan_digest)?;
     let Judged { verdict, basis, figures } = judging.judge(&report)?;
     Ok(Submission {
         sha256: sha256_hex(&bytes),
-        // From the plan itself: the digest beside it is only a claim.
-        plan_digest: report.plan.digest(),
+        plan_digest,
         verdict,
         basis,
         figures,
@@ -133,7 +137,7 @@ fn verify_signature(
     Ok(nonce)
 }
 
-fn check_content(report: &Report, place: &Place) -> Result<(), Refusal> {
+fn check_content(report: &Report, place: &Place, plan_digest: &str) -> Result<(), Refusal> {
     let run_id = &report.run_id;
     if run_id.len() != 32 || !run_id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(Code::BodyMalformed.because("`run_id` is not 32 hexadecimal digits in lower case"));
@@ -143,7 +147,7 @@ fn check_content(report: &Report, place: &Place) -> Result<(), Refusal> {
         Some(_) => return Err(Code::BootMismatch.because("`node.linux.boot_id` names another boot")),
         None => return Err(Code::BootMismatch.because("the report names no boot")),
     }
-    if report.plan_digest != report.plan.digest() {
+    if report.plan_digest != plan_digest {
         return Err(Code::PlanNotAccepted.because("`plan_digest` is not the digest of `plan`"));
     }
     Ok(())

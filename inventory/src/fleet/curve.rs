@@ -190,7 +190,7 @@ mod tests {
 
     #[test]
     fn healthy_fleets_of_any_size_are_left_alone() {
-        for (nodes, fleets) in [(8, 60), (16, 40), (300, 2)] {
+        for (nodes, fleets) in [(8, 40), (16, 20), (300, 1)] {
             let fleet = Fleet { nodes, ..Fleet::default() };
             let point = measure(&fleet, &Rule::default(), Fault::Node, 0.0, fleets, 100);
             let alarms = point.alarms.add(point.found);
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn one_slow_or_uneven_device_of_eight_is_found_although_its_node_is_not_slow() {
         for (fault, share) in [(Fault::Device as fn(f64) -> Fault, 0.08), (Fault::Dips, 0.5)] {
-            let point = measure(&Fleet::default(), &Rule::default(), fault, share, 8, 300);
+            let point = measure(&Fleet::default(), &Rule::default(), fault, share, 6, 300);
             assert!(point.found.ratio() >= 0.9, "{point:?}");
             assert!(point.alarms.ratio() <= 0.02, "{point:?}");
         }

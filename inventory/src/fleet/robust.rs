@@ -152,7 +152,7 @@ mod tests {
     fn alarms_among_normal_figures_are_no_more_than_the_stated_share() {
         let mut random = Random::new(2);
         for (count, share) in [(7, 0.01), (16, 0.01), (63, 0.01), (63, 0.0025), (300, 0.01)] {
-            let rounds = if count > 100 { 4_000 } else { 20_000 };
+            let rounds = if count > 100 { 1_000 } else { 6_000 };
             let alarms = (0..rounds).filter(|_| {
                 let peers = Summary::of(&normal(&mut random, count)).unwrap();
                 peers.chance_below(random.normal(), 0.0, Tails::Normal) < share
@@ -198,7 +198,7 @@ mod tests {
         }
 
         #[test]
-        fn order_and_unit_change_nothing(figures in prop::collection::vec(1.0..2.0_f64, 3..300), scale in 0.1..1e12_f64) {
+        fn order_and_unit_change_nothing(figures in prop::collection::vec(1.0..2.0_f64, 3..60), scale in 0.1..1e12_f64) {
             let one = Summary::of(&figures).unwrap();
             let other = Summary::of(&figures.iter().rev().map(|figure| figure * scale).collect::<Vec<_>>()).unwrap();
             prop_assert!((other.centre / (one.centre * scale) - 1.0).abs() < 1e-9);

@@ -95,14 +95,17 @@ impl Fleet {
             kernels: "0".repeat(64),
             plan: "quick".to_owned(),
         };
-        let drift = self.drift * random.uniform();
+        let warmth = random.uniform();
         let mut rates = Vec::new();
-        for (metrics, unit, spread) in [
-            (&COMPUTE[..self.compute.min(8)], Unit::FlopPerS, spread),
-            (&MEMORY[..self.memory.min(3)], Unit::BytesPerS, 0.5 * spread),
-        ] {
+        let groups = [
+            (&COMPUTE[..self.compute.min(8)], Unit::FlopPerS, spread, self.drift),
+            (&MEMORY[..self.memory.min(3)], Unit::BytesPerS, 0.5 * spread, 0.25 * self.drift),
+        ];
+        for (metrics, unit, spread, drift) in groups {
             let slow = fault.filter(|_| unit == Unit::FlopPerS);
-            let node = self.luck(random, spread * self.common.sqrt());
+            // Of what nodes have in common within a group, warming is a part.
+            let common = (spread.powi(2) * self.common - variance_of_warming(drift)).max(0.0).sqrt();
+            let node = self.luck(random, common);
             let devices: Vec<f64> = (0..self.devices)
                 .map(|_| self.luck(random, self.device_spread * self.common.sqrt()))
                 .collect();
@@ -110,12 +113,8 @@ impl Fleet {
                 let level = node + self.luck(random, spread * (1.0 - self.common).sqrt());
                 let of_device = |(place, device): (usize, &f64)| {
                     let own = self.luck(random, self.device_spread * (1.0 - self.common).sqrt());
-                    self.windows(
-                        random,
-                        level + device + own,
-                        drift,
-                        slow.and_then(|fault| fault.on_device(place)),
-                    )
+                    let fault = slow.and_then(|fault| fault.on_device(place));
+                    self.windows(random, level + device + own, drift * warmth, fault)
                 };
                 let (per_s, dip) = devices.iter().enumerate().map(of_device).unzip();
                 let key = Key { check: check(metric), metric: (*metric).to_owned() };
@@ -144,8 +143,7 @@ impl Fleet {
         const USUAL_PER_S: f64 = 1e13;
         let mut windows: Vec<f64> = (0..WINDOWS)
             .map(|window| {
-                // Warming settles with about a quarter of the windows.
-                let warm = drift * (1.0 - (-4.0 * window as f64 / WINDOWS as f64).exp());
+                let warm = drift * warming(window as f64 / WINDOWS as f64);
                 let lost = match fault {
                     Some(Fault::Node(share) | Fault::Device(share)) => share,
                     Some(Fault::Dips(share)) if window % 6 == 3 => share,
@@ -159,6 +157,17 @@ impl Fleet {
         windows.sort_by(f64::total_cmp);
         (Some(super::robust::median(&windows)), Some(similarity::dip(&windows)))
     }
+}
+
+/// Of medians over windows, between nodes whose warming takes evenly from nothing to this: that of an even distribution,
+/// at the middle window.
+fn variance_of_warming(drift: f64) -> f64 {
+    (drift * warming(0.5)).powi(2) / 12.0
+}
+
+/// How far warming is after this share of the windows: it settles with about a quarter of them.
+fn warming(share: f64) -> f64 {
+    1.0 - (-4.0 * share).exp()
 }
 
 impl Fault {

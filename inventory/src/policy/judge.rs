@@ -95,9 +95,9 @@ fn add(verdict: &mut VerdictRecord, at_best: Verdict, mut findings: Vec<Finding>
 
 /// What no plan can say: that it is not believed, or lacks a check.
 fn with_demands(verdict: &mut VerdictRecord, report: &Report, demands: &Demands) {
-    let digest = report.plan.digest();
     let mut findings = Vec::new();
-    if demands.plans.as_ref().is_some_and(|plans| !plans.contains(&digest)) {
+    let refused = |plans: &Vec<String>| Some(report.plan.digest()).filter(|digest| !plans.contains(digest));
+    if let Some(digest) = demands.plans.as_ref().and_then(refused) {
         let detail = format!("the policy does not accept plan `{}` with digest {digest}", report.plan.name);
         let reason = ReasonCode::PlanRefused.because(detail);
         findings.push(Finding { check: None, subject: Subject::Node, outcome: Outcome::Untrusted, reason });

@@ -1,8 +1,12 @@
 //! The running server: takes the data directory, opens store and certificates, listens, and ends cleanly on request or at
 //! once when the store can no longer promise that what it acknowledges is on disk.
 
+mod authority;
 mod tls;
 mod accept;
+mod places;
+mod handshakes;
+mod lag;
 mod plain;
 
 use std::fs::{self, File};
@@ -16,14 +20,17 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use accept::ConnectionLimits;
+pub use handshakes::HandshakeLimits;
 
 use crate::api::{self, RequestLimits};
 use crate::ca::CaError;
 use crate::clock::Clock;
 use crate::files::{DataDir, DataDirError, write_atomic};
 use crate::judging::Judging;
+use crate::limits::Pressure;
+use crate::refusal::Refusal;
 use crate::store::{Location, Store, StoreError, StoreOptions};
-use accept::Acceptor;
+use accept::{Acceptor, listen};
 use tls::{TlsError, TlsKeeper};
 
 /// How to serve.
@@ -33,6 +40,8 @@ pub struct ServeOptions {
     pub data: PathBuf,
     /// The database, if it is not in there.
     pub database: Option<Location>,
+    /// Is the CA of this data directory to be that of all servers on the database from now on?
+    pub replace_ca: bool,
     /// Where to listen; port 0 for any.
     pub listen: SocketAddr,
     /// Names of the server beside the local ones.
@@ -57,6 +66,19 @@ pub enum ServeError {
     /// There is no certificate.
     #[error(transparent)]
     Ca(#[from] CaError),
+    /// Other servers on the database have another CA.
+    #[error(
+        "the servers on this database show certificates of the CA with SHA-256 {sha256}, and `{directory}` has another or none: copy `ca.pem` and `ca.key` there from one of them, or, once every node trusts the new one, start with --replace-ca"
+    )]
+    OtherAuthority {
+        /// Where this server's is.
+        directory: PathBuf,
+        /// Theirs.
+        sha256: String,
+    },
+    /// The database does not take what a server says of itself.
+    #[error("agreeing with the other servers on the database")]
+    Agree(#[from] Refusal),
     /// TLS cannot be set up.
     #[error("setting up TLS")]
     Tls(#[from] TlsError),
@@ -69,6 +91,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The system gives no threads.
+    #[error("starting the threads that judge reports")]
+    Threads(#[source] io::Error),
     /// A write failed.
     #[error(
         "the store could not write and stopped; nothing was acknowledged after that: look at the disk, then start again"
@@ -94,19 +119,32 @@ impl Server {
         let data = DataDir::create(&options.data)?;
         let lock = data.lock()?;
         let location = options.database.unwrap_or_else(|| data.database().into());
+        let is_shared = matches!(location, Location::Server(_));
         let (bounds, of_store) = (options.store, Arc::clone(&clock));
-        let open = move || Store::open(location, bounds, of_store);
+        let (of_data, checks) = (data.clone(), is_shared && !options.replace_ca);
+        let open = move || -> Result<Store, ServeError> {
+            let store = Store::open(location, bounds, of_store)?;
+            if checks {
+                authority::check(&of_data, &store)?;
+            }
+            Ok(store)
+        };
         let store = tokio::task::spawn_blocking(open).await.map_err(|_| ServeError::StoreStopped)??;
         let tls = TlsKeeper::new(data.clone(), options.names, clock)?;
+        if is_shared {
+            authority::agree(&data, &store, options.replace_ca).await?;
+        }
         let failed = |source| ServeError::Listen { address: options.listen, source };
-        let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+        let listener = listen(options.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         write_atomic(&data.endpoint(), format!("{address}\n").as_bytes(), 0o644)?;
         let of_judging = store.clone();
         let judging = tokio::task::spawn_blocking(move || Judging::new(of_judging));
         let judging = judging.await.map_err(|_| ServeError::StoreStopped)??;
-        let router = api::router(store.clone(), judging, options.requests);
-        let acceptor = Acceptor::new(options.connections, tls.current(), router, store.clone());
+        let pressure = Arc::new(Pressure::default());
+        let router = api::router((store.clone(), judging), options.requests, Arc::clone(&pressure));
+        let router = router.map_err(ServeError::Threads)?;
+        let acceptor = Acceptor::new(options.connections, tls.current(), (router, pressure), store.clone());
         Ok(Self { data, address, listener, acceptor, tls, store, _lock: lock })
     }
 

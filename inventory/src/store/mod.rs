@@ -16,6 +16,7 @@ mod token;
 mod enrol;
 mod accept;
 mod fleet;
+mod site;
 pub mod read;
 
 use std::fmt;

@@ -10,8 +10,11 @@ use super::StoreError;
 use super::engine::{self, Engine, Health, Location, Purpose};
 
 /// Each with its number, in rising order. A database has the number of the last one that it has seen.
-const MIGRATIONS: &[(usize, &str)] =
-    &[(1, include_str!("migrations/0001_record.sql")), (5, include_str!("migrations/0005_fleet.sql"))];
+const MIGRATIONS: &[(usize, &str)] = &[
+    (1, include_str!("migrations/0001_record.sql")),
+    (5, include_str!("migrations/0005_fleet.sql")),
+    (7, include_str!("migrations/0007_site.sql")),
+];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: usize = MIGRATIONS[MIGRATIONS.len() - 1].0;

@@ -8,6 +8,8 @@ pub(crate) mod node;
 pub(crate) mod audit;
 pub(crate) mod fleet;
 pub(crate) mod rejudge;
+pub(crate) mod simulate;
+pub(crate) mod tournament;
 mod hardware;
 mod show;
 

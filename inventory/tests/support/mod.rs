@@ -275,6 +275,14 @@ fn read<T: serde::de::DeserializeOwned>(
     Ok(Err(problem))
 }
 
+/// Gives a data directory the CA of another, as an operator does for a second server on one database.
+pub fn share_ca(from: &Path, to: &Path) {
+    let (from, to) = (DataDir::at(from).tls(), DataDir::create(to).unwrap().tls());
+    for name in ["ca.pem", "ca.key"] {
+        std::fs::copy(from.join(name), to.join(name)).unwrap();
+    }
+}
+
 /// A server inside the test.
 pub struct TestServer {
     pub data: PathBuf,
@@ -293,6 +301,7 @@ impl TestServer {
         let mut options = ServeOptions {
             data: temporary.path().join("inventory"),
             database: None,
+            replace_ca: false,
             listen: "127.0.0.1:0".parse().unwrap(),
             names: Vec::new(),
             requests: Default::default(),
@@ -301,6 +310,7 @@ impl TestServer {
         };
         options.requests.per_source = Rate { per_s: 1e6, burst: 1e6 };
         options.connections.per_source = 512;
+        options.connections.rate = options.requests.per_source;
         change(&mut options);
         let data = options.data.clone();
         let location = options.database.clone().unwrap_or_else(|| DataDir::at(&data).database().into());
