@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::fleet::{Figures, Snapshot};
 use crate::lifecycle::State;
-use crate::policy::{Policy, Pool};
+use crate::policy::Policy;
 use crate::store::read::View;
 use crate::store::{Basis, Case, Decision, Location, StoreError};
 
@@ -121,7 +121,7 @@ fn one(view: &View, case: &Case, policy: &Policy, snapshots: &Snapshots) -> Resu
         return Ok(Answer::Same);
     }
     let basis = Basis { judge: VERSION, policy: policy.digest(), snapshot: id };
-    Ok(Answer::Other(Box::new(Decision { case: case.clone(), basis, verdict, pool: Pool::of(&report.plan) })))
+    Ok(Answer::Other(Box::new(Decision { case: case.clone(), basis, verdict })))
 }
 
 /// The snapshots that are needed, by id.
@@ -165,8 +165,7 @@ impl Change {
     /// The change that a decision makes.
     pub fn of(decision: &Decision) -> Self {
         let (case, to) = (&decision.case, decision.verdict.verdict);
-        let moves = case.is_current && case.verdict.verdict != to;
-        let way = if moves { case.state.on_report(to) } else { Vec::new() };
+        let way = decision.way();
         Self {
             node_id: case.node_id.clone(),
             report: case.report,

@@ -1,17 +1,17 @@
 //! Figures, snapshots of baselines, policies and judgements: what is written of them, and how they are read.
 
-use report::{Verdict, VerdictRecord};
+use report::VerdictRecord;
 
 use super::audit::Entry;
 use super::engine::{Answer, DatabaseError, Row, values};
 use super::read::View;
 use super::tx::{Step, Tx, clean, to_json};
-use super::{Location, StoreError, schema};
+use super::{Location, StoreError, people, schema};
 use crate::clock::Clock;
 use crate::fleet::{Contribution, Figures, Snapshot};
-use crate::lifecycle::State;
+use crate::lifecycle::{Policy as Times, State};
 use crate::limits::{Buckets, Rate};
-use crate::policy::{Policy, Pool};
+use crate::policy::Policy;
 
 /// What a verdict rests on beside the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct Case {
     pub verdict: VerdictRecord,
     /// Its number.
     pub judgement: u64,
+    /// Must nobody move the node?
+    pub hold: bool,
 }
 
 /// A case that is to be decided anew.
@@ -61,8 +63,6 @@ pub struct Decision {
     pub basis: Basis,
     /// The new verdict.
     pub verdict: VerdictRecord,
-    /// The pool of its plan.
-    pub pool: Pool,
 }
 
 /// Writes what goes with a report that is accepted: its figures and the judgement.
@@ -207,16 +207,27 @@ impl Applier {
             detail: Some(format!("{before} -> {word}, report {}: {cause}", case.report)),
             ..Entry::default()
         })?;
-        if case.is_current && before != word {
-            self.move_node(tx, decision, word)?;
+        if case.is_current {
+            tx.run(
+                "UPDATE nodes SET verdict = ?2, reason = ?3, reason_code = ?4,
+                        proven_at_ms = CASE WHEN ?2 = 'healthy' THEN reported_at_ms ELSE proven_at_ms END
+                 WHERE id = ?1",
+                values![
+                    &case.node_id,
+                    word.as_str(),
+                    &super::accept::reason(&decision.verdict).map(|text| clean(&text)),
+                    &super::accept::reason_code(&decision.verdict),
+                ],
+            )?;
+            self.move_node(tx, decision)?;
+            people::refresh(tx, &case.node_id, &Times::default())?;
         }
         Ok(true)
     }
 
-    /// As if the report had come with that verdict: along the legal transitions, and no node out of an operator's hands.
-    fn move_node(&self, tx: &Tx<'_>, decision: &Decision, word: Verdict) -> Answer<()> {
-        let case = &decision.case;
-        let way = case.state.on_report(word);
+    fn move_node(&self, tx: &Tx<'_>, decision: &Decision) -> Answer<()> {
+        let (case, word) = (&decision.case, decision.verdict.verdict);
+        let way = decision.way();
         let Some(state) = way.last().copied() else { return Ok(()) };
         let revision = tx.next_revision("rejudged", &case.node_id)?;
         let mut from = case.state;
@@ -234,19 +245,33 @@ impl Applier {
             })?;
             from = to;
         }
-        let pool = state.is_in_pool().then(|| decision.pool.as_str());
-        let reason = super::accept::reason(&decision.verdict).map(|text| clean(&text));
+        // No way from here ends in a pool.
         tx.run(
-            "UPDATE nodes SET state = ?2, pool = ?3, revision = ?4, reason = ?5 WHERE id = ?1",
-            values![&case.node_id, state.as_str(), pool, revision, &reason],
+            "UPDATE nodes SET state = ?2, pool = NULL, revision = ?3 WHERE id = ?1",
+            values![&case.node_id, state.as_str(), revision],
         )?;
         Ok(())
     }
 }
 
+impl Decision {
+    /// The way that the node takes, as if its report had come with that verdict; empty where it stays: if the verdict is the same,
+    /// if the report is of another boot, or if the node is held. Never into the pool: that step is the controller's,
+    /// who asks what else blocks it.
+    pub fn way(&self) -> Vec<State> {
+        let (case, word) = (&self.case, self.verdict.verdict);
+        if !case.is_current || case.hold || case.verdict.verdict == word {
+            return Vec::new();
+        }
+        let mut way = case.state.on_report(word);
+        way.retain(|state| !state.is_in_pool());
+        way
+    }
+}
+
 /// The latest report of each node with its last judgement.
 const CASES: &str = "
-    SELECT n.id, n.state, r.revision, b.is_current, j.judge, j.policy, j.snapshot, j.record, j.id
+    SELECT n.id, n.state, r.revision, b.is_current, j.judge, j.policy, j.snapshot, j.record, j.id, n.hold
     FROM nodes n
     JOIN reports r ON r.revision = (SELECT max(revision) FROM reports WHERE node_id = n.id)
     JOIN boots b ON b.node_id = r.node_id AND b.boot_id = r.boot_id
@@ -264,6 +289,7 @@ fn read_case(row: &Row<'_>) -> Answer<Option<Case>> {
         basis: Basis { judge: row.get(4)?, policy: row.get(5)?, snapshot: row.get(6)? },
         verdict: serde_json::from_str(row.get(7)?).map_err(unreadable)?,
         judgement: row.get(8)?,
+        hold: row.get(9)?,
     }))
 }
 
