@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders faults bench calibrate compare gpu image pxe vm clean-state
+.PHONY: help bringup test lint shaders faults reports bench calibrate compare gpu image pxe vm clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -15,6 +15,7 @@ help:
 	@echo "make pxe       build the boot image; boot empty virtual machines by PXE, BIOS and UEFI, to a node in the pool"
 	@echo "make vm        what can go wrong at boot, a virtual machine for each"
 	@echo "make faults    every fault of the table put in, seen to arrive and judged (minutes); writes docs/faults.md"
+	@echo "make reports   reports opened in Chromium: axe, console, requests, pictures for docs/reports.md (needs the network once)"
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
 	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
@@ -49,6 +50,13 @@ faults:
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) build -p fault-layer --locked
 	target/debug/faults --page docs/faults.md
+
+# Two runs of this machine, one of them a drill, and eight GPUs that are made up; see docs/reports.md.
+reports:
+	@images/packages.sh reports
+	$(CARGO) build --release --locked -p burnin
+	$(CARGO) build --release --locked -p report --example eight_gpus
+	@tests/browser/reports.sh target/release $(STATE)/reports docs/reports
 
 bench:
 	$(CARGO) bench --locked -p benches

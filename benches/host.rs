@@ -167,6 +167,7 @@ fn healthy() -> Report {
         devices,
         planned,
         results,
+        counters: Vec::new(),
         node: NodeFacts::default(),
     }
 }

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Installs what Debian packages Assay needs and this machine lacks: `run` for burning in, `test` for the tests too, `vm` for
-# boots in a virtual machine.
+# Installs what Debian packages Assay needs and this machine lacks: `run` for burning in, `test` for the tests too,
+# `reports` for looking at reports in a browser, `vm` for boots in a virtual machine.
 set -euo pipefail
 
 wanted=(build-essential ca-certificates libvulkan1 mesa-vulkan-drivers)
 case ${1:-run} in
     run) ;;
     test) wanted+=(vulkan-validationlayers spirv-tools cpio dnsmasq-base iproute2 chrony lldpd) ;;
+    reports) wanted+=(chromium fonts-dejavu-core nodejs npm) ;;
     vm) wanted=(build-essential debian-archive-keyring kmod qemu-system-x86 ovmf ipxe-qemu seabios) ;;
-    *) echo "packages.sh: \`$1\` is none of run, test, vm" >&2; exit 2 ;;
+    *) echo "packages.sh: \`$1\` is none of run, test, reports, vm" >&2; exit 2 ;;
 esac
 
 missing=()

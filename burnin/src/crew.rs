@@ -145,6 +145,10 @@ impl Desk<'_> {
     }
 }
 
+fn seconds(time: Duration) -> Option<Quantity> {
+    Quantity::new(time.as_secs_f64()).ok()
+}
+
 impl Member {
     /// Is this the check that is under way, or the next if none is?
     fn is_first(&self, check: &CheckId) -> bool {
@@ -177,6 +181,7 @@ impl Member {
                     && self.is_first(&result.check)
                     && result.subject == Subject::Device(self.device.clone()) =>
             {
+                result.began_s = seconds(self.since);
                 self.since = clock.now();
                 self.started = false;
                 self.broken = matches!(result.outcome, Outcome::Fail | Outcome::Error);
@@ -256,6 +261,7 @@ impl Member {
         let mut result = CheckResult::without_evidence(check.id, subject, outcome, Some(reason));
         result.took_s = Quantity::new((clock.now() - self.since).as_secs_f64()).unwrap_or_default();
         if self.started {
+            result.began_s = seconds(self.since);
             // What a device was doing when it hung.
             desk.add_telemetry(&self.device, &mut result);
         }

@@ -6,7 +6,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use report::judge::{ReasonCode, judge};
-use report::{CheckResult, Outcome, Planned, Report};
+use report::{CheckResult, Counter, Outcome, Planned, Report};
 
 /// The name of the report in its folder.
 pub const REPORT_FILE: &str = "report.json";
@@ -92,6 +92,11 @@ impl Journal {
             }
         }
         self.flush()
+    }
+
+    /// Keeps what counters showed before the first check and after the last.
+    pub fn count(&mut self, counters: Vec<Counter>) {
+        self.report.counters = counters;
     }
 
     /// Ends the report: complete only if it was not interrupted.

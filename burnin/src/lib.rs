@@ -26,6 +26,8 @@ pub mod catalogue;
 pub mod calibrate;
 pub mod worker;
 pub mod telemetry;
+pub mod counters;
 pub mod crew;
 pub mod journal;
 pub mod progress;
+pub mod bundle;

@@ -20,7 +20,10 @@ use burnin::worker::serve;
 use clap::{Parser, Subcommand, ValueEnum};
 
 mod bench_verb;
+mod bundle_verb;
+mod compare_verb;
 mod list_verb;
+mod report_verb;
 use report::{Backend, Plan, Report, Verdict};
 
 /// Burns in and benchmarks GPUs, and says whether this node may take work.
@@ -86,6 +89,19 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Turn a saved report into a page, a document or a table, from the report alone
+    Report(report_verb::ReportArguments),
+    /// Hold two reports against each other, and say which differences are real
+    ///
+    /// Exit codes: 0 nothing is worse, 1 something is, 2 wrong usage, 4 nothing could be compared.
+    Compare(compare_verb::CompareArguments),
+    /// Pack a run's folder into one signed file, with a certificate where the node is healthy
+    Bundle(bundle_verb::BundleArguments),
+    /// Check a bundle, without a network
+    ///
+    /// Exit codes: 0 intact, signed by the key that was given, and not expired; 1 altered, signed by another, expired or
+    /// of another machine; 2 wrong usage; 4 intact, but no key was given to check the signer.
+    Verify(bundle_verb::VerifyArguments),
     /// Prove that the checkers see what they claim: put faults in and count which are seen
     ///
     /// Exit code 1 when a claim is broken, when a round without a fault alarms, or when a changed kernel goes unnoticed.
@@ -139,7 +155,9 @@ fn main() -> ExitCode {
     match act(Arguments::parse().verb) {
         Ok(code) => code,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            // A file's own words may be in it.
+            let told = format!("{error:#}").lines().map(report::text::clean).collect::<Vec<_>>().join("\n");
+            let _ = writeln!(std::io::stderr(), "error: {told}");
             if is_usage(&error) { ExitCode::from(USAGE) } else { code(Verdict::Unknown) }
         }
     }
@@ -150,6 +168,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<report::plan::PlanError>()
             || cause.is::<NoReport>()
+            || cause.is::<burnin::bundle::key::KeyError>()
             || bench_verb::is_usage(cause)
             || cause.is::<verb_calibrate::Usage>()
             || cause.is::<replay::NoTile>()
@@ -203,6 +222,10 @@ fn act(verb: Verb) -> Result<ExitCode> {
             let report = Report::from_json(&bytes)?;
             show(&report, json)
         }
+        Verb::Report(arguments) => report_verb::act(&arguments),
+        Verb::Compare(arguments) => compare_verb::act(&arguments),
+        Verb::Bundle(arguments) => bundle_verb::pack(&arguments),
+        Verb::Verify(arguments) => bundle_verb::verify(&arguments),
         Verb::Calibrate(arguments) => verb_calibrate::calibrate(&arguments),
         Verb::Replay(again) => {
             let replayed = again.run(&this_program()?)?;
@@ -243,9 +266,22 @@ fn default_folder() -> PathBuf {
     PathBuf::from(format!("assay-{now}"))
 }
 
+/// A report's bytes at most: that of a thousand devices has 300 MB.
+const REPORT_BYTES_MAX: u64 = 1 << 30;
+
 fn read(path: &Path) -> Result<Vec<u8>> {
     let file = if path.is_dir() { path.join(burnin::journal::REPORT_FILE) } else { path.to_owned() };
-    Ok(std::fs::read(&file).map_err(|source| NoReport { path: file, source })?)
+    let failed = |source| NoReport { path: file.clone(), source };
+    let size = std::fs::metadata(&file).map_err(failed)?.len();
+    if size > REPORT_BYTES_MAX {
+        return Err(failed(std::io::Error::other(format!("{size} bytes are no report"))).into());
+    }
+    Ok(std::fs::read(&file).map_err(failed)?)
+}
+
+/// The report in a file or folder; the error names it and says what is wrong.
+fn read_report(path: &Path) -> Result<Report> {
+    Report::from_json(&read(path)?).with_context(|| format!("`{}` cannot be shown", path.display()))
 }
 
 fn print(text: &str) -> Result<()> {
@@ -285,5 +321,6 @@ fn run_plan(options: &Options, json: bool, quiet: bool) -> Result<ExitCode> {
     let shown = show(&report, json);
     let _ =
         writeln!(std::io::stderr(), "report: {}", options.out.join(burnin::journal::REPORT_FILE).display());
+    report_verb::write_page(&report, &options.out);
     shown
 }

@@ -9,6 +9,7 @@ use report::{Backend, NodeFacts, Origin, Plan, Planned, Report, SCHEMA, Tool, Ve
 
 use crate::check::doctor;
 use crate::clock::Clock;
+use crate::counters;
 use crate::crew::Crew;
 use crate::device::faulty::Fault;
 use crate::journal::{Journal, JournalError};
@@ -100,8 +101,12 @@ fn burn_in(
     if let Some(why) = sampler.silence() {
         watch.note(&format!("telemetry: none, {why}"));
     }
+    let root = discover::Root::machine();
+    let before = counters::read(&root, &report.devices, &report.node);
     let crew = Crew::start(&options.program, burns.collect(), clock).with_sampler(sampler);
     let done = crew.work(clock, watch, interrupted, &mut journal)?;
+    let after = counters::read(&root, &journal.report().devices, &journal.report().node);
+    journal.count(counters::compare(before, &after));
     let completed = (done && !interrupted.load(Ordering::Relaxed)).then(Timestamp::now);
     journal.close(completed)
 }
@@ -124,6 +129,7 @@ fn begin(options: &Options, node: NodeFacts, devices: Vec<report::DeviceInfo>) -
         devices,
         planned,
         results: Vec::new(),
+        counters: Vec::new(),
         node,
     }
 }

@@ -3,6 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "published/mod.rs"]
+mod published;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -26,6 +29,9 @@ fn burn_in(more: &[&str]) -> (Ended, Report) {
     let ended = run(command.arg(&out).args(more), Duration::from_secs(deadline.into()) + MARGIN);
     let report = report_of(&ended.stdout);
     assert_eq!(report, stories::report_in(&out), "standard output and report.json");
+    published::assert_published(&ended.stdout);
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    assert!(page.contains(&format!("</span> {}</h1>", report.verdict.verdict)), "the page says the verdict");
     (ended, report)
 }
 

@@ -16,6 +16,7 @@ pub struct ParseAddressError {
 
 /// The address of a PCI function, `domain:bus:device.function`, for example `0000:3b:00.0`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct Bdf {
     /// PCI domain (segment); 32 bits, since Linux numbers virtual domains from 0x10000 up.
@@ -65,6 +66,7 @@ fn hex(text: &str, digits_max: usize) -> Option<u32> {
 
 /// Vendor and device number of a PCI function, for example `10de:2335`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct PciId {
     /// Vendor, as PCI-SIG assigns it.
@@ -96,6 +98,7 @@ impl FromStr for PciId {
 
 /// An Ethernet hardware address, for example `b8:3f:d2:01:02:03`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct MacAddr(pub [u8; 6]);
 

@@ -6,6 +6,7 @@ use crate::{Bytes, Quantity};
 
 /// What wrong words of memory have in common.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Anatomy {
     /// Wrong words, counted by the device.
     pub words: u64,
@@ -33,6 +34,7 @@ pub struct Anatomy {
 
 /// Errors of one bit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BitErrors {
     /// Which bit, 0 to 31.
     pub bit: u32,
@@ -44,6 +46,7 @@ pub struct BitErrors {
 
 /// Errors that one pass found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PassErrors {
     /// Which pass of the check, as in [`crate::Mismatch`].
     pub pass: u32,
@@ -55,6 +58,7 @@ pub struct PassErrors {
 
 /// One rate for each region of the memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RegionRates {
     /// Of what, as in [`crate::Measurement`].
     pub metric: String,

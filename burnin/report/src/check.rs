@@ -8,6 +8,7 @@ use crate::{Anatomy, DeviceId, Latency, Quantity, RegionRates, Seconds, Telemetr
 
 /// Names a check: lower-case words joined by hyphens, for example `memory-own-address`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct CheckId(String);
 
@@ -56,6 +57,7 @@ impl fmt::Display for CheckId {
 
 /// What a check looks at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// The node as a whole.
@@ -75,6 +77,7 @@ impl fmt::Display for Subject {
 
 /// How a check ended. Never fold one into another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The evidence is complete and within every limit.
@@ -116,6 +119,7 @@ impl fmt::Display for Outcome {
 
 /// Why an outcome is not a plain pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reason {
     /// A stable code, never given to another reason, for example `MEM-MISMATCH`.
     pub code: String,
@@ -127,6 +131,7 @@ pub struct Reason {
 
 /// How much of something a check did, read back from the device rather than counted by the host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Coverage {
     /// Of what, with the unit last: `verified_bytes`, `workgroups`, `devices`.
     pub quantity: String,
@@ -136,6 +141,7 @@ pub struct Coverage {
 
 /// A fault planted on purpose, to see that the check finds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Canary {
     /// How many were planted.
     pub planted: u32,
@@ -147,6 +153,7 @@ pub struct Canary {
 
 /// Wrong answers: all of them counted, the first 64 kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mismatches {
     /// How many words were wrong.
     pub count: u64,
@@ -163,6 +170,7 @@ impl Mismatches {
 
 /// One wrong word.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Mismatch {
     /// Where: byte address within what the check covers on this device.
     pub byte_address: u64,
@@ -178,6 +186,7 @@ pub struct Mismatch {
 
 /// One window of a measurement: so much work in so much time by two clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Sample {
     /// Operations or bytes, from the kernel's cost.
     pub work: Quantity,
@@ -200,6 +209,7 @@ impl Sample {
 /// Windows that ran before a measurement, so that clocks and caches are as they will be. Their answers were compared,
 /// their rates are discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct WarmUp {
     /// How many.
     pub windows: u32,
@@ -211,6 +221,7 @@ pub struct WarmUp {
 
 /// A rate, as windows of work and time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Measurement {
     /// What was measured, for example `fp32` or `read`.
     pub metric: String,
@@ -231,6 +242,7 @@ pub struct Measurement {
 
 /// One check on one subject: evidence and outcome.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct CheckResult {
     /// Which check.
     pub check: CheckId,
@@ -271,6 +283,9 @@ pub struct CheckResult {
     /// What a reader should know beside the figures, for example whether `fma` is fused here.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// When it began, counted from the beginning of the burn-in; absent where nobody kept it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began_s: Option<Seconds>,
     /// How long it took.
     pub took_s: Seconds,
     /// What the device said of itself meanwhile; absent where nothing could be read.
@@ -305,6 +320,7 @@ impl CheckResult {
             measurements: Vec::new(),
             latencies: Vec::new(),
             notes: Vec::new(),
+            began_s: None,
             took_s: Seconds::ZERO,
             telemetry: None,
             device_s: None,

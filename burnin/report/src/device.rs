@@ -9,6 +9,7 @@ use crate::{Bdf, Bytes, MatrixShape, PciId};
 /// Names one device of one node: its PCI address where the driver tells it, else backend and position
 /// (`vulkan-0`). Never a name or a UUID alone: identical drivers show identical ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct DeviceId(pub String);
 
@@ -20,6 +21,7 @@ impl fmt::Display for DeviceId {
 
 /// What a device is. A software device computes on the processor: it proves the tool, never a GPU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "String", into = "String")]
 pub enum DeviceKind {
     /// A GPU with memory of its own.
@@ -73,6 +75,7 @@ impl fmt::Display for DeviceKind {
 
 /// Through what a device is driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Backend {
     /// Vulkan with our SPIR-V.
@@ -95,6 +98,7 @@ impl fmt::Display for Backend {
 
 /// What a backend says about a device before any kernel has run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DeviceInfo {
     /// Its name in this report.
     pub id: DeviceId,
@@ -143,6 +147,7 @@ pub struct DeviceInfo {
 
 /// What a device may offer beyond 32-bit words.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "String", into = "String")]
 pub enum Feature {
     /// 16-bit floating-point arithmetic and storage.

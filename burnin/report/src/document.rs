@@ -1,11 +1,12 @@
 //! The report of one burn-in: what crosses from `burnin` to `node-init` to `inventory`, and lies on disk as JSON.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{CheckId, CheckResult, DeviceInfo, NodeFacts, Outcome, Plan, Reason, Subject, Verdict};
+use crate::{CheckId, CheckResult, DeviceId, DeviceInfo, NodeFacts, Outcome, Plan, Reason, Subject, Verdict};
 
 /// Name and version of the schema. No version may have an older one as its beginning (`/10` after `/1`): cut short, it
 /// would be read as that one.
@@ -13,6 +14,7 @@ pub const SCHEMA: &str = "assay.report/1";
 
 /// The report of one burn-in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: String,
@@ -23,9 +25,11 @@ pub struct Report {
     /// Measured, or with a fault planted on purpose.
     pub origin: Origin,
     /// When it began (the node's clock).
+    #[cfg_attr(test, schemars(with = "String", extend("format" = "date-time")))]
     pub started_at: Timestamp,
     /// When the last planned check was over; absent if it was interrupted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<String>", extend("format" = "date-time")))]
     pub completed_at: Option<Timestamp>,
     /// The verdict of who wrote it, by [`crate::judge()`]. A reader computes its own, never better than this one
     /// ([`crate::judge::review`]).
@@ -40,12 +44,17 @@ pub struct Report {
     pub planned: Vec<Planned>,
     /// One result for each of them.
     pub results: Vec<CheckResult>,
+    /// Counters of errors before the first check on a device and after the last. Empty where nobody keeps any, which is
+    /// not the same as no error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counters: Vec<Counter>,
     /// The node.
     pub node: NodeFacts,
 }
 
 /// The program that wrote a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Tool {
     /// Version of `burnin`.
     pub version: String,
@@ -55,6 +64,7 @@ pub struct Tool {
 
 /// Where a report's evidence comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub enum Origin {
     /// From devices as they are.
@@ -94,8 +104,25 @@ impl fmt::Display for Origin {
     }
 }
 
+/// A counter of errors that hardware or driver keeps, read twice.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Counter {
+    /// The device whose work could have moved it.
+    pub device: DeviceId,
+    /// Where it is kept, for example `AER of 0000:3a:01.0`.
+    pub place: String,
+    /// What it counts, by the name of who keeps it.
+    pub name: String,
+    /// Before the first check.
+    pub before: u64,
+    /// After the last.
+    pub after: u64,
+}
+
 /// One check on one subject that the plan asks for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Planned {
     /// Which check.
     pub check: CheckId,
@@ -105,6 +132,7 @@ pub struct Planned {
 
 /// A verdict with all that led to it, the gravest first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct VerdictRecord {
     /// The verdict.
     pub verdict: Verdict,
@@ -114,6 +142,7 @@ pub struct VerdictRecord {
 
 /// One thing that bears on a verdict.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Finding {
     /// The check; absent where the report as a whole is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,15 +156,30 @@ pub struct Finding {
 }
 
 impl Report {
-    /// Reads a report. The error names the place in the JSON.
+    /// The devices by id, for who looks many of them up; of two with one id the first.
+    pub(crate) fn devices_by_id(&self) -> HashMap<&DeviceId, &DeviceInfo> {
+        self.devices.iter().rev().map(|device| (&device.id, device)).collect()
+    }
+
+    /// Reads a report. The error names the place in the JSON, or the schema where it is another.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ReadReportError> {
-        let report: Self = serde_json::from_slice(bytes)?;
-        if report.schema == SCHEMA {
-            Ok(report)
-        } else {
-            Err(ReadReportError::Schema { found: report.schema })
+        let other = |found: &String| *found != SCHEMA;
+        match serde_json::from_slice::<Self>(bytes) {
+            Ok(report) if !other(&report.schema) => Ok(report),
+            Ok(report) => Err(ReadReportError::Schema { found: report.schema }),
+            // What is missing from a report of another schema is no fault of it.
+            Err(error) => match serde_json::from_slice::<Named>(bytes) {
+                Ok(Named { schema }) if other(&schema) => Err(ReadReportError::Schema { found: schema }),
+                _ => Err(error.into()),
+            },
         }
     }
+}
+
+/// A document that names its schema.
+#[derive(Deserialize)]
+struct Named {
+    schema: String,
 }
 
 /// Why bytes are no report.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// How long something takes. Figures are samples (nearest rank), so that anybody can compute them again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Latency {
     /// Of what, for example `launch`.
     pub metric: String,

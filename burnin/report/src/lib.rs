@@ -25,6 +25,10 @@ pub mod document;
 pub mod judge;
 pub mod bench;
 pub mod text;
+pub mod stats;
+pub mod render;
+pub mod compare;
+pub mod schema;
 pub mod wire;
 
 pub use address::{Bdf, MacAddr, PciId};
@@ -34,12 +38,12 @@ pub use check::{
     Subject, WarmUp,
 };
 pub use device::{Backend, DeviceId, DeviceInfo, DeviceKind, Feature};
-pub use document::{Origin, Planned, Report, SCHEMA, Tool, VerdictRecord};
+pub use document::{Counter, Finding, Origin, Planned, Report, SCHEMA, Tool, VerdictRecord};
 pub use judge::{Verdict, judge};
 pub use latency::Latency;
 pub use matrix::{Component, MatrixScope, MatrixShape, MatrixSource};
 pub use node::NodeFacts;
 pub use plan::Plan;
-pub use telemetry::{Range, Telemetry};
+pub use telemetry::{Moment, Range, Telemetry};
 pub use unit::{Bytes, Quantity, Seconds, Unit};
 pub use units::{UnitHistogram, UnitLoad};

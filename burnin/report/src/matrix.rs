@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// One combination of sizes and component types that a device multiplies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MatrixShape {
     /// Rows of `a` and of the result; of a flexible shape the step in which they may grow.
     pub m: u32,
@@ -51,6 +52,7 @@ impl fmt::Display for MatrixShape {
 
 /// The type of a matrix' components.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "String", into = "String")]
 pub enum Component {
     /// IEEE half precision.
@@ -133,6 +135,7 @@ impl fmt::Display for Component {
 
 /// Who holds a matrix together.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "String", into = "String")]
 pub enum MatrixScope {
     /// The invocations of a subgroup.
@@ -178,6 +181,7 @@ impl fmt::Display for MatrixScope {
 
 /// Who lists a shape.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(from = "String", into = "String")]
 pub enum MatrixSource {
     /// `VK_KHR_cooperative_matrix`: exactly these sizes.

@@ -7,6 +7,7 @@ use crate::{Bdf, Bytes, MacAddr, PciId};
 
 /// All facts about one node at one boot.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NodeFacts {
     /// Which readers ran and how each ended, in the order in which they ran.
     pub collectors: Vec<Collector>,
@@ -45,6 +46,7 @@ impl NodeFacts {
 
 /// How one reader of facts ended.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Collector {
     /// Its name, for example `pci`.
     pub name: String,
@@ -59,6 +61,7 @@ pub struct Collector {
 
 /// How a reader of facts can end. Only `ok` says that what is not listed is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CollectorStatus {
     /// Read whole.
@@ -77,6 +80,7 @@ pub enum CollectorStatus {
 
 /// The running Linux.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Linux {
     /// Kernel release, for example `6.12.107-amd64`.
     pub release: String,
@@ -91,6 +95,7 @@ pub struct Linux {
 
 /// Identity of board, chassis and firmware; each text as the firmware gives it, trimmed, absent when empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Dmi {
     /// Maker of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,6 +134,7 @@ pub struct Dmi {
 
 /// One processor socket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cpu {
     /// Socket number (`physical_package_id`).
     pub socket: u32,
@@ -149,6 +155,7 @@ pub struct Cpu {
 
 /// Main memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Memory {
     /// What Linux can use (`MemTotal`).
     pub total_bytes: Bytes,
@@ -162,6 +169,7 @@ pub struct Memory {
 
 /// One NUMA node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NumaNode {
     /// Its number.
     pub id: u32,
@@ -173,6 +181,7 @@ pub struct NumaNode {
 
 /// One PCI function.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PciFunction {
     /// Where it is.
     pub address: Bdf,
@@ -213,6 +222,7 @@ impl PciFunction {
 /// A PCI Express link: what it runs at and what it could. A link at rest may run slow to save power, so that only a
 /// reading under load condemns it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PciLink {
     /// Current speed in GT/s per lane; absent where the kernel says `Unknown`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -230,6 +240,7 @@ pub struct PciLink {
 
 /// One network interface.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Nic {
     /// Name, for example `eth0`.
     pub name: String,
@@ -256,6 +267,7 @@ pub struct Nic {
 
 /// One whole disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Disk {
     /// Name, for example `nvme0n1`.
     pub name: String,

@@ -19,6 +19,7 @@ const STAND_IN_MEMORY_MAX: Bytes = Bytes::mib(128);
 
 /// What is to be checked and when it counts as passed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// Its name.
@@ -33,6 +34,7 @@ pub struct Plan {
 
 /// Which devices a plan accepts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DevicePolicy {
     /// Kinds that count. `cpu` must be named here for a software device to pass.
@@ -43,6 +45,7 @@ pub struct DevicePolicy {
 
 /// Is a check about the node or about each device?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Once for the node.
@@ -53,6 +56,7 @@ pub enum Scope {
 
 /// What a warning of a check means for the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
     /// Is it right? A warning is a note.
@@ -63,6 +67,7 @@ pub enum Class {
 
 /// One check of a plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PlannedCheck {
     /// Which check.
@@ -98,6 +103,7 @@ pub struct PlannedCheck {
 
 /// The least that must be covered for a result to be believed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Floor {
     /// Of what, as in [`crate::Coverage`].
@@ -108,6 +114,7 @@ pub struct Floor {
 
 /// A limit on a rate, with its origin.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// Of which measurement.

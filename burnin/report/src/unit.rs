@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A capacity or an amount of data in bytes; printed in binary units.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Bytes(pub u64);
 
@@ -30,7 +31,9 @@ impl fmt::Display for Bytes {
 
 /// A finite number that is not negative: what a clock, a counter or a rate can be. NaN and infinities cannot be built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "f64", into = "f64")]
+#[cfg_attr(test, schemars(extend("minimum" = 0)))]
 pub struct Quantity(f64);
 
 /// A number that is no quantity: negative, infinite or not a number.
@@ -72,6 +75,7 @@ pub type Seconds = Quantity;
 
 /// What a [`crate::Measurement`] is a number of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// Floating-point operations per second; a fused multiply-add counts as two.

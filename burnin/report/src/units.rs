@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// What each compute unit did in a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnitHistogram {
     /// The units that were seen, by number.
     pub units: Vec<UnitLoad>,
@@ -11,6 +12,7 @@ pub struct UnitHistogram {
 
 /// What one compute unit (streaming multiprocessor) did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UnitLoad {
     /// Its number, as the device counts.
     pub unit: u32,

@@ -39,6 +39,7 @@ impl Board<'_> {
         let milliwatts = self.0.power_usage().ok();
         let celsius = self.0.temperature(TemperatureSensor::Gpu).ok();
         Reading {
+            at_s: None,
             power_w: milliwatts.and_then(|mw| Quantity::new(f64::from(mw) / 1e3).ok()),
             power_limit_w: self
                 .0

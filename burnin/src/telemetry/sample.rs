@@ -5,12 +5,13 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use discover::Root;
+use report::Quantity;
 use report::telemetry::Reading;
 
 use super::nvml::{Board, Library};
 use super::sysfs::Card;
 use super::{Job, Target, Word};
-use crate::clock::MonotonicClock;
+use crate::clock::{Clock as _, MonotonicClock};
 
 /// Samples the devices of the job that stands on `input`, and says what they tell on `output`, until `closed` is.
 pub fn sample(
@@ -36,10 +37,12 @@ pub fn sample(
         say(output, &Word::Source(target.id.clone(), name))?;
         sources.extend(source.map(|source| (target.id, source)));
     }
+    let clock = MonotonicClock::start();
     // Without a source there is nothing to stay for; the reasons have been said.
     while !sources.is_empty() {
         for (device, source) in &mut sources {
-            say(output, &Word::Reading(device.clone(), source.read(&root)))?;
+            let at_s = Quantity::new(clock.now().as_secs_f64()).ok();
+            say(output, &Word::Reading(device.clone(), Reading { at_s, ..source.read(&root) }))?;
         }
         match closed.recv_timeout(Duration::from_millis(job.interval_ms)) {
             Err(RecvTimeoutError::Timeout) => {}

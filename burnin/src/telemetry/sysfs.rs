@@ -90,6 +90,7 @@ impl Card {
         let power = ["power1_average", "power1_input"].iter().find_map(|name| self.scaled(root, name, 1e6));
         let metrics = root.binary(&format!("{}/gpu_metrics", self.folder)).ok();
         Reading {
+            at_s: None,
             power_w: power,
             power_limit_w: self.scaled(root, "power1_cap", 1e6),
             clock_mhz: self.scaled(root, "freq1_input", 1e6),
@@ -107,6 +108,7 @@ impl Card {
         ];
         let mhz = frequency.iter().find_map(|path| root.text(path).ok()?.parse::<f64>().ok());
         Reading {
+            at_s: None,
             power_w: self.power_by_energy(root),
             power_limit_w: self.scaled(root, "power1_max", 1e6),
             clock_mhz: mhz.and_then(|mhz| Quantity::new(mhz).ok()),

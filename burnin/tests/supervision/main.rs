@@ -69,6 +69,7 @@ fn report(devices: &[&str]) -> Report {
         plan,
         devices,
         results: Vec::new(),
+        counters: Vec::new(),
         node: NodeFacts::default(),
     }
 }

@@ -161,6 +161,7 @@ pub fn healthy_report(boot_id: &str) -> Report {
         plan,
         devices,
         results,
+        counters: Vec::new(),
         node: NodeFacts { linux: Some(linux), ..NodeFacts::default() },
     }
 }

@@ -7,6 +7,8 @@
 mod plan;
 mod compare;
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -134,7 +136,8 @@ pub struct Verified {
 impl Bench {
     /// The figures of a report.
     pub fn of(report: &Report) -> Self {
-        let rows = report.results.iter().flat_map(|result| rows(report, result)).collect();
+        let devices = report.devices_by_id();
+        let rows = report.results.iter().flat_map(|result| rows(report, &devices, result)).collect();
         let mut notes: Vec<String> = Vec::new();
         for note in report.results.iter().flat_map(|result| &result.notes) {
             if !notes.contains(note) {
@@ -211,9 +214,9 @@ impl Row {
 }
 
 /// The rows of a check: one for each figure, or one without.
-fn rows(report: &Report, result: &CheckResult) -> Vec<Row> {
+fn rows(report: &Report, devices: &HashMap<&DeviceId, &DeviceInfo>, result: &CheckResult) -> Vec<Row> {
     let Subject::Device(id) = &result.subject else { return Vec::new() };
-    let device = report.devices.iter().find(|device| device.id == *id);
+    let device = devices.get(id).copied();
     let (outcome, reason) = match report.plan.check_on(&result.check, device) {
         Some(planned) => settle_on_device(device, &planned, result),
         None => (Outcome::NotRun, result.reason.clone()),

@@ -13,6 +13,7 @@ use crate::{CheckResult, DeviceInfo, Measurement, Outcome, Reason, Report, Subje
 
 /// May the node take work?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// Every required check passed, with evidence.
@@ -64,10 +65,11 @@ pub fn judge(report: &Report) -> VerdictRecord {
     let mut degraded = false;
     let mut unknown = !findings.is_empty();
     let mut faulty = false;
+    let devices = report.devices_by_id();
     for result in &report.results {
         let device = match &result.subject {
             Subject::Node => None,
-            Subject::Device(id) => report.devices.iter().find(|device| device.id == *id),
+            Subject::Device(id) => devices.get(id).copied(),
         };
         let Some(planned) = report.plan.check_on(&result.check, device) else { continue };
         let (outcome, reason) = settle_on_device(device, &planned, result);

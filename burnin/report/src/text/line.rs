@@ -17,7 +17,7 @@ pub fn clean(text: &str) -> String {
 }
 
 /// Clean, and of so many characters at most; what was cut leaves a mark.
-pub(super) fn clip(text: &str, width: usize) -> String {
+pub(crate) fn clip(text: &str, width: usize) -> String {
     let text = clean(text);
     if text.chars().count() <= width {
         return text;
@@ -27,7 +27,7 @@ pub(super) fn clip(text: &str, width: usize) -> String {
 }
 
 /// A figure with so many decimals; in powers of ten where it would be too long to read.
-pub(super) fn number(value: f64, decimals: usize) -> String {
+pub(crate) fn number(value: f64, decimals: usize) -> String {
     if value < 1e12 { format!("{value:.decimals$}") } else { format!("{value:.1e}") }
 }
 

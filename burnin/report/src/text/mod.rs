@@ -1,6 +1,6 @@
 //! A report as text for people on a terminal: verdict first, then why and what to do, then the figures. Pure; no colour.
 
-mod line;
+pub(crate) mod line;
 mod table;
 pub mod bench;
 
@@ -55,7 +55,7 @@ fn head(out: &mut String, report: &Report, judged: &VerdictRecord) {
 }
 
 /// How much of the time from start to end was device work, on the device with the least of it.
-fn accounting(report: &Report) -> Option<String> {
+pub(crate) fn accounting(report: &Report) -> Option<String> {
     let whole = report.completed_at?.as_nanosecond() - report.started_at.as_nanosecond();
     #[expect(clippy::cast_precision_loss, reason = "seconds to a few digits")]
     let whole_s = whole as f64 * 1e-9;
@@ -151,12 +151,12 @@ fn shown(subject: &Subject) -> String {
 }
 
 /// The outcome as the judge read it: whatever is no plain pass has a finding.
-fn believed(result: &CheckResult, judged: &VerdictRecord) -> Outcome {
+pub(crate) fn believed(result: &CheckResult, judged: &VerdictRecord) -> Outcome {
     let of_it = |f: &&Finding| f.check.as_ref() == Some(&result.check) && f.subject == result.subject;
     judged.findings.iter().find(of_it).map_or(result.outcome, |finding| finding.outcome)
 }
 
-fn evidence(result: &CheckResult) -> Vec<String> {
+pub(crate) fn evidence(result: &CheckResult) -> Vec<String> {
     let mut parts = Vec::new();
     parts.extend(result.coverage.iter().map(covered));
     parts.extend(result.regions.iter().filter_map(|rates| {

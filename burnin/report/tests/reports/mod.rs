@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod eight;
+
 use report::judge::{ReasonCode, settle, summarize};
 use report::node::{Collector, CollectorStatus};
 use report::plan::{PlannedCheck, Scope};
@@ -155,6 +157,7 @@ pub(crate) fn healthy(devices: usize, wobble: f64) -> Report {
         verdict: VerdictRecord { verdict: Verdict::Unknown, findings: vec![] },
         planned: vec![],
         results: plan.expand(&devices).map(|(check, subject)| result(check, subject, wobble)).collect(),
+        counters: Vec::new(),
         plan_digest: plan.digest(),
         plan,
         devices,
