@@ -6,8 +6,12 @@ set -euo pipefail
 wanted=(build-essential ca-certificates libvulkan1 mesa-vulkan-drivers)
 case ${1:-run} in
     run) ;;
-    test) wanted+=(vulkan-validationlayers spirv-tools cpio dnsmasq-base iproute2 chrony lldpd) ;;
-    reports) wanted+=(chromium fonts-dejavu-core nodejs npm) ;;
+    test) wanted+=(vulkan-validationlayers spirv-tools cpio dnsmasq-base iproute2 chrony lldpd postgresql) ;;
+    reports)
+        wanted+=(chromium fonts-dejavu-core)
+        # Whoever has npm has it with a Node.js of another origin, which Debian's would conflict with.
+        command -v npm >/dev/null || wanted+=(nodejs npm)
+        ;;
     vm) wanted=(build-essential debian-archive-keyring kmod qemu-system-x86 ovmf ipxe-qemu seabios) ;;
     *) echo "packages.sh: \`$1\` is none of run, test, reports, vm" >&2; exit 2 ;;
 esac

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use verbs::Site;
 
 /// Keeps the record of all nodes and decides which of them may take work.
 #[derive(Debug, Parser)]
@@ -22,6 +23,15 @@ struct Arguments {
         default_value = "./.assay/inventory"
     )]
     data: PathBuf,
+    /// A PostgreSQL database that keeps the record instead of a file in --data: postgres://USER@HOST/DATABASE
+    #[arg(
+        long,
+        global = true,
+        value_name = "ADDRESS",
+        env = "ASSAY_INVENTORY_DATABASE",
+        hide_env_values = true
+    )]
+    database: Option<String>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -54,12 +64,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(Arguments { data, verb }: Arguments) -> Result<ExitCode> {
+fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
+    let site = Site::new(data, database.as_deref())?;
     match verb {
-        Verb::Serve(serve) => serve.run(data),
-        Verb::Token(token) => token.run(&data),
-        Verb::Nodes(nodes) => nodes.run(data),
-        Verb::Node(node) => node.run(data),
-        Verb::Audit(audit) => audit.run(data),
+        Verb::Serve(serve) => serve.run(site),
+        Verb::Token(token) => token.run(&site),
+        Verb::Nodes(nodes) => nodes.run(&site),
+        Verb::Node(node) => node.run(&site),
+        Verb::Audit(audit) => audit.run(&site),
     }
 }

@@ -93,6 +93,8 @@ codes! {
     RequestTimeout = "request_timeout", 408, Some(1), "the request was not complete in time", "repeat it; look at the network if it stays";
     /// The store no longer takes writes.
     StoreStopped = "store_stopped", 503, Some(10), "the inventory cannot store anything now and stops", "repeat later; the operator should look at the disk and the log of the inventory";
+    /// The database server does not answer.
+    StoreUnreachable = "store_unreachable", 503, Some(2), "the inventory cannot reach its database", "repeat it as it is: what was stored is not stored twice";
     /// A fault of ours.
     Internal = "internal", 500, Some(10), "the inventory failed at this request", "repeat later; the operator should look at the log of the inventory";
     /// Plain HTTP on the TLS port.

@@ -82,7 +82,7 @@ fn enrol_until_refused<'a>(client: &Client, tokens: impl Iterator<Item = &'a str
 }
 
 fn assert_all_there(data: &Path, acknowledged: &[String]) {
-    let view = View::open(&DataDir::at(data).database()).unwrap();
+    let view = View::open(DataDir::at(data).database()).unwrap();
     for id in acknowledged {
         assert_eq!(view.node(id).unwrap().unwrap().summary.state, "available");
     }

@@ -20,7 +20,7 @@ use super::enrol::decode_hex;
 use super::{Api, Peer, body, off_loop};
 use crate::identity::sha256_hex;
 use crate::refusal::{Code, Refusal};
-use crate::store::{Store, StoreError, Submission};
+use crate::store::{Store, Submission};
 
 /// Longest detail of a refusal, in characters: a parser may quote what it could not read.
 const DETAIL_CHARS_MAX: usize = 300;
@@ -117,8 +117,7 @@ fn verify_signature(
     bytes: &[u8],
 ) -> Result<String, Refusal> {
     let session = store
-        .boot_session(&place.node_id, &place.boot_id)
-        .map_err(|error| unreadable(&error))?
+        .boot_session(&place.node_id, &place.boot_id)?
         .ok_or_else(|| Code::NodeUnknown.because(place.node_id.clone()))?;
     let nonce = session.nonce.ok_or_else(|| Code::BadSignature.because("this boot is not enrolled"))?;
     let context = signing_context(&place.node_id, &place.boot_id, place.sequence, &nonce, bytes);
@@ -126,11 +125,6 @@ fn verify_signature(
         .and_then(|key| key.verify_strict(&context, &Signature::from_bytes(signature)))
         .map_err(|_| Refusal::from(Code::BadSignature))?;
     Ok(nonce)
-}
-
-fn unreadable(error: &StoreError) -> Refusal {
-    tracing::error!(%error, "a boot session could not be read");
-    Code::Internal.into()
 }
 
 fn check_content(report: &Report, place: &Place) -> Result<(), Refusal> {

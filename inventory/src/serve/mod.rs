@@ -21,7 +21,7 @@ use crate::api::{self, RequestLimits};
 use crate::ca::CaError;
 use crate::clock::Clock;
 use crate::files::{DataDir, DataDirError, write_atomic};
-use crate::store::{Store, StoreError, StoreOptions};
+use crate::store::{Location, Store, StoreError, StoreOptions};
 use accept::Acceptor;
 use tls::{TlsError, TlsKeeper};
 
@@ -30,6 +30,8 @@ use tls::{TlsError, TlsKeeper};
 pub struct ServeOptions {
     /// Where everything is kept.
     pub data: PathBuf,
+    /// The database, if it is not in there.
+    pub database: Option<Location>,
     /// Where to listen; port 0 for any.
     pub listen: SocketAddr,
     /// Names of the server beside the local ones.
@@ -90,7 +92,10 @@ impl Server {
     pub async fn start(options: ServeOptions, clock: Arc<dyn Clock>) -> Result<Self, ServeError> {
         let data = DataDir::create(&options.data)?;
         let lock = data.lock()?;
-        let store = Store::open(&data.database(), options.store, Arc::clone(&clock))?;
+        let location = options.database.unwrap_or_else(|| data.database().into());
+        let (bounds, of_store) = (options.store, Arc::clone(&clock));
+        let open = move || Store::open(location, bounds, of_store);
+        let store = tokio::task::spawn_blocking(open).await.map_err(|_| ServeError::StoreStopped)??;
         let tls = TlsKeeper::new(data.clone(), options.names, clock)?;
         let failed = |source| ServeError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;

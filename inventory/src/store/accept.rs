@@ -3,9 +3,9 @@
 
 use report::wire::ReportAck;
 use report::{Plan, Verdict, VerdictRecord};
-use rusqlite::OptionalExtension;
 
 use super::audit::Entry;
+use super::engine::{Answer, values};
 use super::tx::{Fault, Step, Tx, clean, to_json};
 use crate::lifecycle::State;
 use crate::refusal::{Code, Refusal};
@@ -71,14 +71,14 @@ pub(super) fn accept(tx: &Tx<'_>, report: &Submission) -> Result<ReportAck, Faul
     tx.run(
         "UPDATE nodes SET state = ?2, pool = ?3, revision = ?4, reason = CASE WHEN ?5 THEN ?6 ELSE reason END
          WHERE id = ?1",
-        (
+        values![
             &report.node_id,
             state.as_str(),
             pool,
             revision,
             !way.is_empty() || state == State::Validating,
-            reason(&report.verdict).map(|text| clean(&text)),
-        ),
+            &reason(&report.verdict).map(|text| clean(&text)),
+        ],
     )?;
     Ok(ack)
 }
@@ -89,13 +89,11 @@ fn refuse(report: &Submission, code: Code, detail: String) -> Refusal {
 
 /// The answer to the very same report, if it was stored before; other bytes in its place are refused.
 fn stored_before(tx: &Tx<'_>, report: &Submission) -> Result<Option<ReportAck>, Fault> {
-    let found: Option<(String, String)> = tx
-        .connection
-        .prepare_cached(
-            "SELECT sha256, ack FROM reports WHERE node_id = ?1 AND boot_id = ?2 AND sequence = ?3",
-        )?
-        .query_row((&report.node_id, &report.boot_id, report.sequence), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let found: Option<(String, String)> = tx.one(
+        "SELECT sha256, ack FROM reports WHERE node_id = ?1 AND boot_id = ?2 AND sequence = ?3",
+        values![&report.node_id, &report.boot_id, report.sequence],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     match found {
         None => Ok(None),
         Some((sha256, _)) if sha256 != report.sha256 => Err(refuse(
@@ -115,16 +113,12 @@ fn stored_before(tx: &Tx<'_>, report: &Submission) -> Result<Option<ReportAck>, 
 
 /// The boot must be the node's current one, and its nonce still the one that was signed.
 fn current_session(tx: &Tx<'_>, report: &Submission) -> Result<Session, Fault> {
-    let found: Option<(String, String, String, bool)> = tx
-        .connection
-        .prepare_cached(
-            "SELECT n.state, b.plan, b.nonce, b.is_current FROM boots b JOIN nodes n ON n.id = b.node_id
-             WHERE b.node_id = ?1 AND b.boot_id = ?2",
-        )?
-        .query_row((&report.node_id, &report.boot_id), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-        })
-        .optional()?;
+    let found: Option<(String, String, String, bool)> = tx.one(
+        "SELECT n.state, b.plan, b.nonce, b.is_current FROM boots b JOIN nodes n ON n.id = b.node_id
+         WHERE b.node_id = ?1 AND b.boot_id = ?2",
+        values![&report.node_id, &report.boot_id],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+    )?;
     let Some((state, plan, nonce, is_current)) = found else {
         return Err(refuse(report, Code::BadSignature, "this boot is not enrolled".to_owned()).into());
     };
@@ -146,11 +140,8 @@ fn check_new(tx: &Tx<'_>, report: &Submission) -> Result<(), Fault> {
         let detail = format!("sequence {} comes late; {}", report.sequence, highest(tx, report)?);
         return Err(refuse(report, Code::SequenceConflict, detail).into());
     }
-    let seen: Option<u64> = tx
-        .connection
-        .prepare_cached("SELECT revision FROM reports WHERE run_id = ?1")?
-        .query_row([&report.run_id], |row| row.get(0))
-        .optional()?;
+    let seen: Option<u64> =
+        tx.one("SELECT revision FROM reports WHERE run_id = ?1", values![&report.run_id], |row| row.get(0))?;
     match seen {
         None => Ok(()),
         Some(revision) => {
@@ -160,22 +151,25 @@ fn check_new(tx: &Tx<'_>, report: &Submission) -> Result<(), Fault> {
     }
 }
 
-fn last_sequence(tx: &Tx<'_>, report: &Submission) -> rusqlite::Result<u64> {
-    tx.connection
-        .prepare_cached("SELECT coalesce(max(sequence), 0) FROM reports WHERE node_id = ?1 AND boot_id = ?2")?
-        .query_row((&report.node_id, &report.boot_id), |row| row.get(0))
+fn last_sequence(tx: &Tx<'_>, report: &Submission) -> Answer<u64> {
+    let last = tx.one(
+        "SELECT coalesce(max(sequence), 0) FROM reports WHERE node_id = ?1 AND boot_id = ?2",
+        values![&report.node_id, &report.boot_id],
+        |row| row.get(0),
+    )?;
+    Ok(last.unwrap_or(0))
 }
 
-fn highest(tx: &Tx<'_>, report: &Submission) -> rusqlite::Result<String> {
+fn highest(tx: &Tx<'_>, report: &Submission) -> Answer<String> {
     Ok(format!("the highest of this boot is {}", last_sequence(tx, report)?))
 }
 
-fn insert(tx: &Tx<'_>, report: &Submission, plan: &str, ack: &ReportAck) -> rusqlite::Result<()> {
+fn insert(tx: &Tx<'_>, report: &Submission, plan: &str, ack: &ReportAck) -> Answer<()> {
     tx.run(
         "INSERT INTO reports (revision, node_id, boot_id, sequence, run_id, plan, verdict, ack, sha256,
                               signature, received_at_ms, bytes)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-        (
+        values![
             ack.revision,
             &report.node_id,
             &report.boot_id,
@@ -183,12 +177,12 @@ fn insert(tx: &Tx<'_>, report: &Submission, plan: &str, ack: &ReportAck) -> rusq
             &report.run_id,
             plan,
             ack.verdict.verdict.as_str(),
-            to_json(ack)?,
+            &to_json(ack)?,
             &report.sha256,
             &report.signature,
-            tx.now_ms(),
+            tx.now,
             &report.bytes,
-        ),
+        ],
     )?;
     tx.audit(&Entry {
         action: "report_accepted",
@@ -203,13 +197,7 @@ fn insert(tx: &Tx<'_>, report: &Submission, plan: &str, ack: &ReportAck) -> rusq
     })
 }
 
-fn move_node(
-    tx: &Tx<'_>,
-    report: &Submission,
-    start: State,
-    way: &[State],
-    revision: u64,
-) -> rusqlite::Result<()> {
+fn move_node(tx: &Tx<'_>, report: &Submission, start: State, way: &[State], revision: u64) -> Answer<()> {
     let judged = format!("verdict {}", report.verdict.verdict);
     let mut from = start;
     for (left, to) in (0..way.len()).rev().zip(way) {

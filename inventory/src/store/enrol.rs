@@ -6,9 +6,9 @@
 use data_encoding::HEXLOWER;
 use report::Plan;
 use report::wire::EnrolResponse;
-use rusqlite::OptionalExtension;
 
 use super::audit::Entry;
+use super::engine::{Answer, values};
 use super::token;
 use super::tx::{Fault, Step, Tx, to_json};
 use crate::identity::{Evidence, node_id};
@@ -111,11 +111,10 @@ fn admit(tx: &Tx<'_>, request: &Enrolment) -> Result<Admission, Fault> {
 }
 
 fn find_node(tx: &Tx<'_>, id: &str, public_key: &[u8; 32]) -> Result<Option<State>, Fault> {
-    let found: Option<([u8; 32], String)> = tx
-        .connection
-        .prepare_cached("SELECT public_key, state FROM nodes WHERE id = ?1")?
-        .query_row([id], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let found: Option<([u8; 32], String)> =
+        tx.one("SELECT public_key, state FROM nodes WHERE id = ?1", values![id], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
     match found {
         None => Ok(None),
         Some((key, _)) if key != *public_key => Err(Code::NodeIdTaken.because(id).of_node(id).into()),
@@ -127,16 +126,16 @@ fn find_node(tx: &Tx<'_>, id: &str, public_key: &[u8; 32]) -> Result<Option<Stat
 }
 
 /// Evidence that a node in good standing holds. Quarantined nodes own nothing, retired ones no longer do.
-fn conflicts(tx: &Tx<'_>, id: &str, evidence: &[Evidence]) -> rusqlite::Result<Vec<Conflict>> {
-    let mut find = tx.connection.prepare_cached(
-        "SELECT n.id FROM evidence e JOIN nodes n ON n.id = e.node_id
-         WHERE e.kind = ?1 AND e.value = ?2 AND n.id <> ?3 AND n.state NOT IN ('quarantined', 'retired')
-         ORDER BY n.revision LIMIT 1",
-    )?;
+fn conflicts(tx: &Tx<'_>, id: &str, evidence: &[Evidence]) -> Answer<Vec<Conflict>> {
+    let sql = "SELECT n.id FROM evidence e JOIN nodes n ON n.id = e.node_id
+               WHERE e.kind = ?1 AND e.value = ?2 AND n.id <> ?3 AND n.state NOT IN ('quarantined', 'retired')
+               ORDER BY n.revision LIMIT 1";
     let mut found = Vec::new();
     for evidence in evidence {
-        let incumbent = find.query_row((&evidence.kind, &evidence.value, id), |row| row.get(0)).optional()?;
-        found.extend(incumbent.map(|incumbent_id| Conflict { incumbent_id, evidence: evidence.clone() }));
+        let incumbents = tx.all(sql, values![&evidence.kind, &evidence.value, id], |row| row.get(0))?;
+        found.extend(
+            incumbents.into_iter().map(|incumbent_id| Conflict { incumbent_id, evidence: evidence.clone() }),
+        );
     }
     Ok(found)
 }
@@ -162,10 +161,10 @@ fn settle_node(
                VALUES (?1, ?2, ?3, ?4, NULL, ?5, ?6, ?7)
                ON CONFLICT (id) DO UPDATE SET
                    state = ?3, hostname = ?5, revision = ?7,
-                   reason = CASE WHEN state = ?3 THEN reason ELSE ?4 END,
+                   reason = CASE WHEN nodes.state = ?3 THEN nodes.reason ELSE ?4 END,
                    pool = NULL";
     let state = after.as_str();
-    tx.run(sql, (id, request.public_key, state, reason, &request.hostname, tx.now_ms(), revision))?;
+    tx.run(sql, values![id, &request.public_key, state, reason, &request.hostname, tx.now, revision])?;
     let cause = if in_doubt { IDENTITY_CONFLICT } else { "enrolment" };
     let actor = format!("token:{}", request.token.id());
     let mut from = before;
@@ -183,12 +182,12 @@ fn record_evidence(
     evidence: &[Evidence],
     conflicts: &[Conflict],
     revision: u64,
-) -> rusqlite::Result<()> {
+) -> Answer<()> {
     for claim in evidence {
         tx.run(
             "INSERT INTO evidence (node_id, kind, value, first_seen_at_ms) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT DO NOTHING",
-            (id, &claim.kind, &claim.value, tx.now_ms()),
+            values![id, &claim.kind, &claim.value, tx.now],
         )?;
     }
     for conflict in conflicts {
@@ -196,7 +195,7 @@ fn record_evidence(
         tx.run(
             "INSERT INTO conflicts (claimant_id, incumbent_id, kind, value, at_ms, revision)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING",
-            (id, incumbent_id, kind, value, tx.now_ms(), revision),
+            values![id, incumbent_id, kind, value, tx.now, revision],
         )?;
     }
     if let Some(Conflict { incumbent_id, evidence: Evidence { kind, value } }) = conflicts.first() {
@@ -227,24 +226,24 @@ fn open_boot(
     request: &Enrolment,
     (id, plan, nonce): (&str, &str, &str),
     revision: u64,
-) -> rusqlite::Result<()> {
-    tx.run("UPDATE boots SET is_current = 0 WHERE node_id = ?1 AND is_current = 1", [id])?;
+) -> Answer<()> {
+    tx.run("UPDATE boots SET is_current = 0 WHERE node_id = ?1 AND is_current = 1", values![id])?;
     tx.run(
         "INSERT INTO boots (node_id, boot_id, nonce, plan, is_current, opened_at_ms, revision)
          VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6)
          ON CONFLICT (node_id, boot_id) DO UPDATE SET
              nonce = excluded.nonce, plan = excluded.plan, is_current = 1,
              opened_at_ms = excluded.opened_at_ms, revision = excluded.revision",
-        (id, &request.boot_id, nonce, plan, tx.now_ms(), revision),
+        values![id, &request.boot_id, nonce, plan, tx.now, revision],
     )?;
     Ok(())
 }
 
 /// Keeps the answer for the same request again, and writes down who came in.
-fn finish(tx: &Tx<'_>, request: &Enrolment, response: &EnrolResponse, revision: u64) -> rusqlite::Result<()> {
+fn finish(tx: &Tx<'_>, request: &Enrolment, response: &EnrolResponse, revision: u64) -> Answer<()> {
     tx.run(
         "UPDATE tokens SET request_sha256 = ?2, response = ?3, node_id = ?4 WHERE id = ?1",
-        (request.token.id(), request.request_sha256, to_json(response)?, &response.node_id),
+        values![request.token.id(), &request.request_sha256, &to_json(response)?, &response.node_id],
     )?;
     tx.audit(&Entry {
         action: "enrolled",

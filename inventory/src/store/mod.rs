@@ -1,11 +1,15 @@
-//! What the inventory knows, durably, in one SQLite file.
+//! What the inventory knows, durably, in a SQLite file or a PostgreSQL database.
 //!
-//! All of the server's writes go through one thread ([`writer`]), which answers only after the commit is on disk.
+//! All of a server's writes go through one thread ([`writer`]), which answers only after the commit is on disk.
 //! [`enrol`] and [`accept`] are what it is asked to do; [`audit`] writes down who did what in the same transaction;
-//! [`read`] gives people and programs the record. `inventory token` writes from a process of its own.
+//! [`read`] gives people and programs the record. `inventory token` writes from a process of its own. What they all ask the
+//! database, and how, is in [`engine`].
 
+mod engine;
 mod schema;
+mod link;
 mod writer;
+mod readers;
 mod tx;
 mod audit;
 mod token;
@@ -14,15 +18,14 @@ mod accept;
 pub mod read;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::PathBuf;
+use std::sync::Arc;
 
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::watch;
 
 pub use accept::Submission;
 pub use audit::Entry;
+pub use engine::{DatabaseError, Location, LocationError};
 pub use enrol::Enrolment;
 pub use token::{IssuedToken, TTL_MAX, TokenError, issue};
 pub(crate) use tx::clean;
@@ -30,6 +33,10 @@ pub(crate) use tx::clean;
 use crate::clock::Clock;
 use crate::limits::{Buckets, Rate};
 use crate::refusal::{Code, Refusal};
+use engine::values;
+use link::Link;
+use read::View;
+use readers::Readers;
 use report::wire::{EnrolResponse, ReportAck};
 use writer::Writer;
 
@@ -44,30 +51,42 @@ pub enum StoreError {
         /// Where it should be.
         path: PathBuf,
     },
-    /// The file is of a later version.
+    /// The database is of a later version.
     #[error(
-        "`{path}` has schema version {found}, this version knows {known}: use the version of `inventory` that wrote it, or a later one"
+        "`{database}` has schema version {found}, this version knows {known}: use the version of `inventory` that wrote it, or a later one"
     )]
     Newer {
-        /// Which file.
-        path: PathBuf,
+        /// Which.
+        database: String,
         /// Its version.
         found: usize,
         /// The latest known here.
         known: usize,
     },
-    /// The file is of an earlier version, or empty.
-    #[error("`{path}` was made by an earlier version: start `inventory serve` once to bring it up to date")]
+    /// The database is of an earlier version, or empty.
+    #[error(
+        "`{database}` was made by an earlier version: start `inventory serve` once to bring it up to date"
+    )]
     Older {
-        /// Which file.
-        path: PathBuf,
+        /// Which.
+        database: String,
     },
-    /// The file is damaged.
-    #[error("`{path}` is damaged ({detail}): stop, keep a copy of it, and restore a backup")]
+    /// The database is damaged.
+    #[error("`{database}` is damaged ({detail}): stop, keep a copy of it, and restore a backup")]
     Damaged {
-        /// Which file.
-        path: PathBuf,
-        /// What SQLite found.
+        /// Which.
+        database: String,
+        /// What was found.
+        detail: String,
+    },
+    /// The database server does not keep what it says it keeps.
+    #[error(
+        "`{database}` runs with `{detail}`: a power failure would lose nodes that were acknowledged; correct its configuration"
+    )]
+    NotDurable {
+        /// Which.
+        database: String,
+        /// The setting.
         detail: String,
     },
     /// The file cannot be made, or not written to.
@@ -79,12 +98,15 @@ pub enum StoreError {
         #[source]
         source: std::io::Error,
     },
-    /// The file cannot be opened or prepared.
+    /// The database cannot be opened or prepared.
     #[error("opening the database")]
-    Open(#[source] rusqlite::Error),
+    Open(#[source] DatabaseError),
     /// Reading failed.
     #[error("reading the database")]
-    Read(#[source] rusqlite::Error),
+    Read(#[source] DatabaseError),
+    /// No connection became free.
+    #[error("too many read the database at once: try again")]
+    ReadersBusy,
     /// The thread that writes cannot be started.
     #[error("starting the thread that writes the database")]
     Thread(#[source] std::io::Error),
@@ -119,7 +141,7 @@ pub struct Store {
 
 impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Store").field("path", &self.readers.path).finish_non_exhaustive()
+        f.debug_struct("Store").field("location", self.readers.location()).finish_non_exhaustive()
     }
 }
 
@@ -133,17 +155,19 @@ pub struct BootSession {
 }
 
 impl Store {
-    /// Opens the file, checks it, and starts the thread that writes it.
-    pub fn open(path: &Path, options: StoreOptions, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let connection = schema::open_for_writing(path)?;
-        schema::check_for_damage(&connection, path)?;
-        if options.pages_max > 0 {
-            connection.pragma_update(None, "max_page_count", options.pages_max).map_err(StoreError::Open)?;
-        }
+    /// Opens the database, checks it, and starts the thread that writes it. Blocks on disk or network.
+    pub fn open(
+        location: impl Into<Location>,
+        options: StoreOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, StoreError> {
+        let location = location.into();
+        let engine = schema::open_for_writing(&location, options.pages_max)?;
+        schema::check_health(engine.as_ref(), &location)?;
         let meter = Arc::new(Buckets::new(options.refusals, Code::ALL.len()));
-        let writer = Writer::spawn(connection, options, clock, Arc::clone(&meter))?;
-        let readers = Arc::new(Readers { path: path.to_owned(), idle: Mutex::new(Vec::new()) });
-        Ok(Self { writer: Arc::new(writer), readers, meter })
+        let link = Link::new(location.clone(), engine);
+        let writer = Writer::spawn(link, options, clock, Arc::clone(&meter))?;
+        Ok(Self { writer: Arc::new(writer), readers: Arc::new(Readers::new(location)), meter })
     }
 
     /// Lets a node in, or says why not.
@@ -173,20 +197,20 @@ impl Store {
         }
     }
 
-    /// What to check a report's signature with; absent if there is no such node. Blocks on the disk.
+    /// What to check a report's signature with; absent if there is no such node. Blocks on disk or network.
     pub fn boot_session(&self, node_id: &str, boot_id: &str) -> Result<Option<BootSession>, StoreError> {
-        self.readers.with(|connection| {
-            let session = connection.prepare_cached(
-                "SELECT n.public_key, b.nonce FROM nodes n
-                 LEFT JOIN boots b ON b.node_id = n.id AND b.boot_id = ?2 WHERE n.id = ?1",
-            )?;
-            let mut session = session;
-            session
-                .query_row((node_id, boot_id), |row| {
-                    Ok(BootSession { public_key: row.get(0)?, nonce: row.get(1)? })
-                })
-                .optional()
+        let sql = "SELECT n.public_key, b.nonce FROM nodes n
+                   LEFT JOIN boots b ON b.node_id = n.id AND b.boot_id = ?2 WHERE n.id = ?1";
+        self.readers.with(|engine| {
+            engine.one(sql, values![node_id, boot_id], |row| {
+                Ok(BootSession { public_key: row.get(0)?, nonce: row.get(1)? })
+            })
         })
+    }
+
+    /// Shows the record of one moment; `read` runs again if the connection turns out to be lost. Blocks on disk or network.
+    pub fn view<T>(&self, read: impl Fn(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        self.readers.view(read)
     }
 
     /// Becomes `true` when the store stopped since a write failed. A dropped sender means the same.
@@ -195,32 +219,19 @@ impl Store {
     }
 }
 
-/// Connections for reading, used again and again.
-struct Readers {
-    path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
-}
-
-impl Readers {
-    /// Connections kept open while nobody uses them.
-    const IDLE_MAX: usize = 8;
-
-    fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => schema::open_for_reading(&self.path)?,
-        };
-        let found = read(&connection).map_err(StoreError::Read)?;
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < Self::IDLE_MAX {
-            idle.push(connection);
+impl From<StoreError> for Refusal {
+    /// For one who asked something that had to be read.
+    fn from(error: StoreError) -> Self {
+        let cause: &dyn std::error::Error = &error;
+        tracing::error!(error = cause, "the database could not be read");
+        match error {
+            StoreError::ReadersBusy | StoreError::Read(DatabaseError::Busy(_)) => {
+                Code::Overloaded.because("too many read the database")
+            }
+            StoreError::Open(DatabaseError::Lost(_)) | StoreError::Read(DatabaseError::Lost(_)) => {
+                Code::StoreUnreachable.into()
+            }
+            _ => Code::Internal.into(),
         }
-        Ok(found)
     }
-}
-
-/// A time from the database.
-fn timestamp(at_ms: i64) -> rusqlite::Result<Timestamp> {
-    Timestamp::from_millisecond(at_ms).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, at_ms))
 }

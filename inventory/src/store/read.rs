@@ -1,13 +1,13 @@
 //! The record as people and programs read it, straight from the database; a server may run meanwhile.
 
-use std::path::Path;
-
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use report::VerdictRecord;
-use rusqlite::{Connection, OptionalExtension, Row};
+use report::wire::ReportAck;
 use serde::Serialize;
 
-use super::{StoreError, schema, timestamp};
+use super::engine::{Answer, DatabaseError, Engine, Location, Row, Value, values};
+use super::{StoreError, schema};
 use crate::identity::Evidence;
 use crate::lifecycle::State;
 
@@ -152,70 +152,80 @@ pub struct AuditRow {
 
 const SUMMARY: &str = "
     SELECT n.id, n.state, n.pool, n.reason, n.hostname, r.verdict, r.received_at_ms, n.created_at_ms, n.revision,
-           lower(hex(n.public_key))
+           n.public_key
     FROM nodes n LEFT JOIN reports r
       ON r.revision = (SELECT max(revision) FROM reports WHERE node_id = n.id)";
 
 /// A view of the database at one moment.
 #[derive(Debug)]
 pub struct View {
-    connection: Connection,
+    engine: Box<dyn Engine>,
 }
 
 impl View {
-    /// Opens the database at that path; it must be there.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let connection = schema::open_for_reading(path)?;
-        // One transaction, so that all answers are of one moment.
-        connection.execute_batch("BEGIN").map_err(StoreError::Read)?;
-        Ok(Self { connection })
+    /// Opens the database at that place; it must be there.
+    pub fn open(location: impl Into<Location>) -> Result<Self, StoreError> {
+        Self::of(schema::open_for_reading(&location.into())?)
+    }
+
+    /// Everything that this connection shows is of one moment: now.
+    pub(super) fn of(engine: Box<dyn Engine>) -> Result<Self, StoreError> {
+        engine.begin_read().map_err(StoreError::Read)?;
+        Ok(Self { engine })
+    }
+
+    /// The connection, for the next view.
+    pub(super) fn into_engine(self) -> Answer<Box<dyn Engine>> {
+        self.engine.rollback()?;
+        Ok(self.engine)
     }
 
     /// All nodes, or those in one state, by name.
     pub fn nodes(&self, state: Option<State>) -> Result<Vec<NodeSummary>, StoreError> {
-        let sql = format!("{SUMMARY} WHERE ?1 IS NULL OR n.state = ?1 ORDER BY n.id");
-        self.all(&sql, [state.map(State::as_str)], summary)
+        match state {
+            None => self.all(&format!("{SUMMARY} ORDER BY n.id"), &[], summary),
+            Some(state) => {
+                let sql = format!("{SUMMARY} WHERE n.state = ?1 ORDER BY n.id");
+                self.all(&sql, values![state.as_str()], summary)
+            }
+        }
     }
 
     /// All about one node, if there is one of that name.
     pub fn node(&self, id: &str) -> Result<Option<NodeDetail>, StoreError> {
         let sql = format!("{SUMMARY} WHERE n.id = ?1");
-        let found = self
-            .connection
-            .query_row(&sql, [id], |row| Ok((summary(row)?, row.get(9)?)))
-            .optional()
-            .map_err(StoreError::Read)?;
+        let found = self.one(&sql, values![id], |row| Ok((summary(row)?, HEXLOWER.encode(row.get(9)?))))?;
         let Some((summary, public_key)) = found else { return Ok(None) };
         Ok(Some(NodeDetail {
             summary,
             public_key,
             evidence: self.all(
                 "SELECT kind, value FROM evidence WHERE node_id = ?1 ORDER BY kind, value",
-                [id],
+                values![id],
                 evidence,
             )?,
             conflicts: self.all(
                 "SELECT kind, value, claimant_id, incumbent_id, at_ms, revision FROM conflicts
                  WHERE claimant_id = ?1 OR incumbent_id = ?1 ORDER BY revision DESC, kind, value",
-                [id],
+                values![id],
                 conflict,
             )?,
             boots: self.all(
                 "SELECT boot_id, plan, is_current, opened_at_ms, revision FROM boots
                  WHERE node_id = ?1 ORDER BY revision DESC",
-                [id],
+                values![id],
                 boot,
             )?,
             reports: self.all(
-                "SELECT revision, boot_id, sequence, run_id, plan, json_extract(ack, '$.verdict'), sha256,
+                "SELECT revision, boot_id, sequence, run_id, plan, ack, sha256,
                         received_at_ms FROM reports WHERE node_id = ?1 ORDER BY revision DESC",
-                [id],
+                values![id],
                 report_row,
             )?,
             transitions: self.all(
                 "SELECT from_state, to_state, cause, actor, evidence, at_ms, revision FROM transitions
                  WHERE node_id = ?1 ORDER BY id DESC",
-                [id],
+                values![id],
                 transition,
             )?,
         }))
@@ -223,10 +233,7 @@ impl View {
 
     /// The bytes of the report that was stored by that change.
     pub fn report_bytes(&self, revision: u64) -> Result<Option<Vec<u8>>, StoreError> {
-        self.connection
-            .query_row("SELECT bytes FROM reports WHERE revision = ?1", [revision], |row| row.get(0))
-            .optional()
-            .map_err(StoreError::Read)
+        self.one("SELECT bytes FROM reports WHERE revision = ?1", values![revision], |row| row.get(0))
     }
 
     /// The last lines of the audit, the oldest of them first.
@@ -234,27 +241,33 @@ impl View {
         let mut rows = self.all(
             "SELECT id, at_ms, action, code, actor, source, node_id, token_id, detail, dropped FROM audit
              ORDER BY id DESC LIMIT ?1",
-            [last],
+            values![last],
             audit_row,
         )?;
         rows.reverse();
         Ok(rows)
     }
 
+    fn one<T>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        read: impl Fn(&Row<'_>) -> Answer<T>,
+    ) -> Result<Option<T>, StoreError> {
+        self.engine.one(sql, values, read).map_err(StoreError::Read)
+    }
+
     fn all<T>(
         &self,
         sql: &str,
-        values: impl rusqlite::Params,
-        read: fn(&Row<'_>) -> rusqlite::Result<T>,
+        values: &[Value<'_>],
+        read: impl Fn(&Row<'_>) -> Answer<T>,
     ) -> Result<Vec<T>, StoreError> {
-        let rows = || -> rusqlite::Result<Vec<T>> {
-            self.connection.prepare(sql)?.query_map(values, read)?.collect()
-        };
-        rows().map_err(StoreError::Read)
+        self.engine.all(sql, values, read).map_err(StoreError::Read)
     }
 }
 
-fn summary(row: &Row<'_>) -> rusqlite::Result<NodeSummary> {
+fn summary(row: &Row<'_>) -> Answer<NodeSummary> {
     Ok(NodeSummary {
         id: row.get(0)?,
         state: row.get(1)?,
@@ -262,68 +275,67 @@ fn summary(row: &Row<'_>) -> rusqlite::Result<NodeSummary> {
         reason: row.get(3)?,
         hostname: row.get(4)?,
         verdict: row.get(5)?,
-        reported_at: row.get::<_, Option<i64>>(6)?.map(timestamp).transpose()?,
-        created_at: timestamp(row.get(7)?)?,
+        reported_at: row.get(6)?,
+        created_at: row.get(7)?,
         revision: row.get(8)?,
     })
 }
 
-fn evidence(row: &Row<'_>) -> rusqlite::Result<Evidence> {
+fn evidence(row: &Row<'_>) -> Answer<Evidence> {
     Ok(Evidence { kind: row.get(0)?, value: row.get(1)? })
 }
 
-fn conflict(row: &Row<'_>) -> rusqlite::Result<Conflict> {
+fn conflict(row: &Row<'_>) -> Answer<Conflict> {
     Ok(Conflict {
         evidence: evidence(row)?,
         claimant_id: row.get(2)?,
         incumbent_id: row.get(3)?,
-        at: timestamp(row.get(4)?)?,
+        at: row.get(4)?,
         revision: row.get(5)?,
     })
 }
 
-fn boot(row: &Row<'_>) -> rusqlite::Result<Boot> {
+fn boot(row: &Row<'_>) -> Answer<Boot> {
     Ok(Boot {
         boot_id: row.get(0)?,
         plan: row.get(1)?,
         is_current: row.get(2)?,
-        opened_at: timestamp(row.get(3)?)?,
+        opened_at: row.get(3)?,
         revision: row.get(4)?,
     })
 }
 
-fn report_row(row: &Row<'_>) -> rusqlite::Result<ReportRow> {
-    let verdict: String = row.get(5)?;
-    let unreadable =
-        |error| rusqlite::Error::FromSqlConversionFailure(5, rusqlite::types::Type::Text, Box::new(error));
+fn report_row(row: &Row<'_>) -> Answer<ReportRow> {
+    let unreadable = |_| DatabaseError::Value { column: 5, expected: "answer to a report" };
+    let ack: ReportAck = serde_json::from_str(row.get(5)?).map_err(unreadable)?;
     Ok(ReportRow {
         revision: row.get(0)?,
         boot_id: row.get(1)?,
         sequence: row.get(2)?,
         run_id: row.get(3)?,
         plan: row.get(4)?,
-        verdict: serde_json::from_str(&verdict).map_err(unreadable)?,
+        verdict: ack.verdict,
         sha256: row.get(6)?,
-        received_at: timestamp(row.get(7)?)?,
+        received_at: row.get(7)?,
     })
 }
 
-fn transition(row: &Row<'_>) -> rusqlite::Result<Transition> {
+fn transition(row: &Row<'_>) -> Answer<Transition> {
     Ok(Transition {
         from: row.get(0)?,
         to: row.get(1)?,
         cause: row.get(2)?,
         actor: row.get(3)?,
         evidence: row.get(4)?,
-        at: timestamp(row.get(5)?)?,
+        at: row.get(5)?,
         revision: row.get(6)?,
     })
 }
 
-fn audit_row(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+fn audit_row(row: &Row<'_>) -> Answer<AuditRow> {
     Ok(AuditRow {
         id: row.get(0)?,
-        at: timestamp(row.get(1)?)?,
+        at: row.get(1)?,
         action: row.get(2)?,
         code: row.get(3)?,
         actor: row.get(4)?,

@@ -1,14 +1,12 @@
 //! Tokens in the store: made by an operator's process, consumed by the enrolment that uses them.
 
-use std::path::Path;
-
 use jiff::{SignedDuration, Timestamp};
 use report::Plan;
 use report::plan::PlanError;
-use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use serde::Serialize;
 
 use super::audit::Entry;
+use super::engine::{Answer, DatabaseError, Engine, Location, values};
 use super::tx::Tx;
 use super::{StoreError, schema};
 use crate::clock::Clock;
@@ -48,12 +46,12 @@ pub enum TokenError {
     Store(#[from] StoreError),
     /// It cannot be written.
     #[error("storing the token")]
-    Write(#[source] rusqlite::Error),
+    Write(#[source] DatabaseError),
 }
 
-/// Makes `count` tokens in the database at that path, in one transaction. Works while a server runs.
+/// Makes `count` tokens in the database at that place, in one transaction. Works while a server runs.
 pub fn issue(
-    path: &Path,
+    location: impl Into<Location>,
     clock: &dyn Clock,
     plan: &str,
     ttl: SignedDuration,
@@ -63,25 +61,25 @@ pub fn issue(
         return Err(TokenError::Ttl(ttl));
     }
     let plan = Plan::built_in(plan)?.name;
-    let mut connection = schema::open_for_writing(path)?;
-    let write = |connection: &mut Connection, tokens: &[Token]| -> rusqlite::Result<Vec<IssuedToken>> {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let engine = schema::open_for_writing(&location.into(), 0)?;
+    let write = |engine: &dyn Engine, tokens: &[Token]| -> Answer<Vec<IssuedToken>> {
+        engine.begin_write()?;
         let meter = Buckets::new(Rate { per_s: 0.0, burst: 0.0 }, 0);
-        let tx = Tx::new(&transaction, clock, &meter);
+        let tx = Tx::new(engine, clock, &meter);
         let issued = tokens.iter().map(|token| insert(&tx, token, &plan, ttl)).collect::<Result<_, _>>()?;
-        transaction.commit()?;
+        engine.commit()?;
         Ok(issued)
     };
     let tokens: Vec<_> =
         (0..count).map(|_| Token::generate()).collect::<Result<_, _>>().map_err(TokenError::Random)?;
-    write(&mut connection, &tokens).map_err(TokenError::Write)
+    write(engine.as_ref(), &tokens).map_err(TokenError::Write)
 }
 
-fn insert(tx: &Tx<'_>, token: &Token, plan: &str, ttl: SignedDuration) -> rusqlite::Result<IssuedToken> {
+fn insert(tx: &Tx<'_>, token: &Token, plan: &str, ttl: SignedDuration) -> Answer<IssuedToken> {
     let expires_at = tx.now.saturating_add(ttl).unwrap_or(tx.now);
     tx.run(
         "INSERT INTO tokens (id, secret_sha256, plan, created_at_ms, expires_at_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
-        (token.id(), token.secret_sha256(), plan, tx.now_ms(), expires_at.as_millisecond()),
+        values![token.id(), &token.secret_sha256(), plan, tx.now, expires_at],
     )?;
     tx.audit(&Entry {
         action: "token_created",
@@ -103,13 +101,12 @@ pub(super) struct Row {
     pub(super) response: Option<String>,
 }
 
-pub(super) fn find(tx: &Tx<'_>, id: &str) -> rusqlite::Result<Option<Row>> {
-    tx.connection
-        .prepare_cached(
-            "SELECT secret_sha256, plan, expires_at_ms, consumed_at_ms IS NOT NULL, request_sha256, response
-             FROM tokens WHERE id = ?1",
-        )?
-        .query_row([id], |row| {
+pub(super) fn find(tx: &Tx<'_>, id: &str) -> Answer<Option<Row>> {
+    tx.one(
+        "SELECT secret_sha256, plan, expires_at_ms, consumed_at_ms IS NOT NULL, request_sha256, response
+         FROM tokens WHERE id = ?1",
+        values![id],
+        |row| {
             Ok(Row {
                 secret_sha256: row.get(0)?,
                 plan: row.get(1)?,
@@ -118,15 +115,15 @@ pub(super) fn find(tx: &Tx<'_>, id: &str) -> rusqlite::Result<Option<Row>> {
                 request_sha256: row.get(4)?,
                 response: row.get(5)?,
             })
-        })
-        .optional()
+        },
+    )
 }
 
 /// Marks the token as consumed; `false` if it was already. Never undone.
-pub(super) fn consume(tx: &Tx<'_>, id: &str) -> rusqlite::Result<bool> {
+pub(super) fn consume(tx: &Tx<'_>, id: &str) -> Answer<bool> {
     let changed = tx.run(
         "UPDATE tokens SET consumed_at_ms = ?2 WHERE id = ?1 AND consumed_at_ms IS NULL",
-        (id, tx.now_ms()),
+        values![id, tx.now],
     )?;
     Ok(changed == 1)
 }

@@ -1,10 +1,10 @@
 //! One write inside the transaction of its batch: the time, the revision, and the only way to move a node.
 
 use jiff::Timestamp;
-use rusqlite::Connection;
 use serde::Serialize;
 
 use super::audit::Entry;
+use super::engine::{Answer, DatabaseError, Engine, Row, Value, values};
 use crate::clock::Clock;
 use crate::lifecycle::State;
 use crate::limits::Buckets;
@@ -19,11 +19,11 @@ pub(super) enum Fault {
     /// It must not be done. What was written up to here stays, and an audit line is added.
     Refused(Refusal),
     /// The database failed: nothing of this write stays.
-    Database(rusqlite::Error),
+    Database(DatabaseError),
 }
 
-impl From<rusqlite::Error> for Fault {
-    fn from(error: rusqlite::Error) -> Self {
+impl From<DatabaseError> for Fault {
+    fn from(error: DatabaseError) -> Self {
         Self::Database(error)
     }
 }
@@ -36,7 +36,7 @@ impl From<Refusal> for Fault {
 
 /// One write.
 pub(super) struct Tx<'a> {
-    pub(super) connection: &'a Connection,
+    engine: &'a dyn Engine,
     pub(super) now: Timestamp,
     pub(super) meter: &'a Buckets<Code>,
 }
@@ -53,8 +53,8 @@ pub(super) struct Step<'a> {
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(connection: &'a Connection, clock: &dyn Clock, meter: &'a Buckets<Code>) -> Self {
-        Self { connection, now: clock.now(), meter }
+    pub(super) fn new(engine: &'a dyn Engine, clock: &dyn Clock, meter: &'a Buckets<Code>) -> Self {
+        Self { engine, now: clock.now(), meter }
     }
 
     pub(super) fn now_ms(&self) -> i64 {
@@ -62,39 +62,57 @@ impl<'a> Tx<'a> {
     }
 
     /// Runs one statement; gives the number of rows that it changed.
-    pub(super) fn run(&self, sql: &str, values: impl rusqlite::Params) -> rusqlite::Result<usize> {
-        self.connection.prepare_cached(sql)?.execute(values)
+    pub(super) fn run(&self, sql: &str, values: &[Value<'_>]) -> Answer<u64> {
+        self.engine.run(sql, values)
+    }
+
+    /// The first row of an answer, if there is one.
+    pub(super) fn one<T>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        read: impl Fn(&Row<'_>) -> Answer<T>,
+    ) -> Answer<Option<T>> {
+        self.engine.one(sql, values, read)
+    }
+
+    /// All rows of an answer.
+    pub(super) fn all<T>(
+        &self,
+        sql: &str,
+        values: &[Value<'_>],
+        read: impl Fn(&Row<'_>) -> Answer<T>,
+    ) -> Answer<Vec<T>> {
+        self.engine.all(sql, values, read)
     }
 
     /// The number of the change that is being made.
-    pub(super) fn next_revision(&self, kind: &str, node_id: &str) -> rusqlite::Result<u64> {
-        // An INTEGER PRIMARY KEY that is not given is one more than the highest; rows are never deleted.
-        self.run(
-            "INSERT INTO changes (kind, node_id, at_ms) VALUES (?1, ?2, ?3)",
-            (kind, node_id, self.now_ms()),
-        )?;
-        u64::try_from(self.connection.last_insert_rowid())
-            .map_err(|_| rusqlite::Error::IntegralValueOutOfRange(0, self.connection.last_insert_rowid()))
+    pub(super) fn next_revision(&self, kind: &str, node_id: &str) -> Answer<u64> {
+        // One more than the highest; rows are never deleted.
+        let sql = "INSERT INTO changes (revision, kind, node_id, at_ms)
+                   VALUES ((SELECT coalesce(max(revision), 0) + 1 FROM changes), ?1, ?2, ?3) RETURNING revision";
+        let revision = self.one(sql, values![kind, node_id, self.now], |row| row.get(0))?;
+        revision.ok_or(DatabaseError::Value { column: 0, expected: "revision" })
     }
 
     /// Writes down that a node moves, and the audit line for it. The caller updates the node itself.
-    pub(super) fn step(&self, step: &Step<'_>) -> rusqlite::Result<()> {
+    pub(super) fn step(&self, step: &Step<'_>) -> Answer<()> {
         if let Some(from) = step.from {
             assert!(from.may_become(step.to), "the life cycle has no way from {from} to {}", step.to);
         }
         self.run(
-            "INSERT INTO transitions (node_id, from_state, to_state, cause, actor, evidence, at_ms, revision)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            (
+            "INSERT INTO transitions (id, node_id, from_state, to_state, cause, actor, evidence, at_ms, revision)
+             VALUES ((SELECT coalesce(max(id), 0) + 1 FROM transitions), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            values![
                 step.node_id,
                 step.from.map(State::as_str),
                 step.to.as_str(),
                 step.cause,
                 step.actor,
                 step.evidence,
-                self.now_ms(),
+                self.now,
                 step.revision,
-            ),
+            ],
         )?;
         let from = step.from.map_or("new", State::as_str);
         let entry = Entry {
@@ -108,27 +126,27 @@ impl<'a> Tx<'a> {
     }
 
     /// Writes one audit line.
-    pub(super) fn audit(&self, entry: &Entry) -> rusqlite::Result<()> {
+    pub(super) fn audit(&self, entry: &Entry) -> Answer<()> {
         self.run(
-            "INSERT INTO audit (at_ms, action, code, actor, source, node_id, token_id, detail, dropped)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            (
-                self.now_ms(),
+            "INSERT INTO audit (id, at_ms, action, code, actor, source, node_id, token_id, detail, dropped)
+             VALUES ((SELECT coalesce(max(id), 0) + 1 FROM audit), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            values![
+                self.now,
                 entry.action,
                 entry.code,
                 &entry.actor,
                 &entry.source,
                 &entry.node_id,
                 &entry.token_id,
-                entry.detail.as_deref().map(clean),
+                &entry.detail.as_deref().map(clean),
                 entry.dropped,
-            ),
+            ],
         )?;
         Ok(())
     }
 
     /// Writes the audit line of a refusal, unless there were too many of its kind; then it is counted.
-    pub(super) fn audit_refusal(&self, source: Option<&str>, refusal: &Refusal) -> rusqlite::Result<()> {
+    pub(super) fn audit_refusal(&self, source: Option<&str>, refusal: &Refusal) -> Answer<()> {
         match self.meter.take(refusal.code) {
             Ok(dropped) => self.audit(&Entry::of_refusal(source, refusal, dropped)),
             Err(_) => Ok(()),
@@ -146,8 +164,8 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 /// A value as it is stored.
-pub(super) fn to_json(value: &impl Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
+pub(super) fn to_json(value: &impl Serialize) -> Answer<String> {
+    serde_json::to_string(value).map_err(|error| DatabaseError::Rejected(Box::new(error)))
 }
 
 #[cfg(test)]

@@ -1,23 +1,26 @@
 //! The one thread that writes. It takes all writes that wait, up to a bound, commits them as one transaction, and answers
 //! only then. A commit that fails is never repeated: after a failed fsync nobody knows what the disk holds, so the store
-//! stops, and the server with it.
+//! stops, and the server with it. A database server that is lost is another matter: its disk is its own, nothing of the
+//! batch is acknowledged, clients try again, and what was written after all is found by their requests' being the same.
 
+use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{oneshot, watch};
 
+use super::engine::{Answer, DatabaseError, Engine};
+use super::link::Link;
 use super::tx::{Fault, Tx};
 use super::{StoreError, StoreOptions};
 use crate::clock::Clock;
 use crate::limits::Buckets;
 use crate::refusal::{Code, Refusal};
 
-/// Commits between two checkpoints of the write-ahead log.
-const CHECKPOINT_EVERY: u32 = 256;
+/// Commits between two rounds of tidying, which for SQLite is a checkpoint of the write-ahead log.
+const TIDY_EVERY: u32 = 256;
 
 /// Hands writes to the thread.
 pub(super) struct Writer {
@@ -33,12 +36,16 @@ enum End {
     Committed,
     /// Another process held the database too long; nothing was written.
     Busy,
+    /// The database server is not there; nothing was written.
+    Down,
+    /// It went away meanwhile; whether the transaction is on its disk is not known.
+    Unknown,
 }
 
 /// One write and the one who waits for it.
 trait Job: Send {
     /// Does it inside the batch's transaction. An error means that nothing of it may stay.
-    fn apply(&mut self, tx: &Tx<'_>) -> rusqlite::Result<()>;
+    fn apply(&mut self, tx: &Tx<'_>) -> Answer<()>;
     /// Tells the one who waits.
     fn answer(self: Box<Self>, end: End);
 }
@@ -51,7 +58,7 @@ struct Pending<T, W> {
 }
 
 impl<T: Send, W: FnOnce(&Tx<'_>) -> Result<T, Fault> + Send> Job for Pending<T, W> {
-    fn apply(&mut self, tx: &Tx<'_>) -> rusqlite::Result<()> {
+    fn apply(&mut self, tx: &Tx<'_>) -> Answer<()> {
         let Some(work) = self.work.take() else { return Ok(()) };
         match work(tx) {
             Ok(value) => self.outcome = Ok(value),
@@ -68,6 +75,8 @@ impl<T: Send, W: FnOnce(&Tx<'_>) -> Result<T, Fault> + Send> Job for Pending<T, 
         let outcome = match end {
             End::Committed => self.outcome,
             End::Busy => Err(Code::Overloaded.because("another process holds the database")),
+            End::Down => Err(Code::StoreUnreachable.because("nothing was written")),
+            End::Unknown => Err(Code::StoreUnreachable.because("it may have been written")),
         };
         // Whoever asked may have gone away; what is stored stays stored.
         let _ = self.reply.send(outcome);
@@ -76,7 +85,7 @@ impl<T: Send, W: FnOnce(&Tx<'_>) -> Result<T, Fault> + Send> Job for Pending<T, 
 
 impl Writer {
     pub(super) fn spawn(
-        connection: Connection,
+        link: Link,
         options: StoreOptions,
         clock: Arc<dyn Clock>,
         meter: Arc<Buckets<Code>>,
@@ -84,12 +93,16 @@ impl Writer {
         let (sender, jobs) = sync_channel(options.queue);
         let (failing, failed) = watch::channel(false);
         let body = move || {
-            let mut batches = Batches { connection, jobs, clock, meter, batch_max: options.batch.max(1) };
+            let mut batches = Batches { link, jobs, clock, meter, batch_max: options.batch.max(1) };
             // A panic in here is a bug of ours; what it left half done was rolled back with its transaction.
             match catch_unwind(AssertUnwindSafe(|| batches.run())) {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => {
-                    tracing::error!(%error, "writing the database failed: the store stops, nothing more is acknowledged");
+                    let error: &dyn Error = &error;
+                    tracing::error!(
+                        error,
+                        "writing the database failed: the store stops, nothing more is acknowledged"
+                    );
                     failing.send_replace(true);
                 }
                 Err(_) => {
@@ -141,7 +154,7 @@ impl Drop for Writer {
 
 /// What the thread owns.
 struct Batches {
-    connection: Connection,
+    link: Link,
     jobs: Receiver<Box<dyn Job>>,
     clock: Arc<dyn Clock>,
     meter: Arc<Buckets<Code>>,
@@ -150,58 +163,67 @@ struct Batches {
 
 impl Batches {
     /// Until nobody can send any more, or the disk fails.
-    fn run(&mut self) -> rusqlite::Result<()> {
+    fn run(&mut self) -> Answer<()> {
         let mut commits = 0u32;
         while let Ok(first) = self.jobs.recv() {
             let mut batch = vec![first];
             batch.extend(self.jobs.try_iter().take(self.batch_max - 1));
-            let end = self.commit(&mut batch)?;
+            let end = self.settle(&mut batch)?;
             for job in batch {
                 job.answer(end);
             }
             commits += 1;
-            if commits.is_multiple_of(CHECKPOINT_EVERY) {
-                self.checkpoint()?;
+            if commits.is_multiple_of(TIDY_EVERY) {
+                self.tidy()?;
             }
         }
-        self.checkpoint()
+        self.tidy()
     }
 
     /// One transaction for the whole batch. An error is final: none of the batch may be acknowledged.
-    fn commit(&self, batch: &mut [Box<dyn Job>]) -> rusqlite::Result<End> {
-        match self.connection.execute_batch("BEGIN IMMEDIATE") {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => return Ok(End::Busy),
-            begun => begun?,
-        }
-        for job in batch.iter_mut() {
-            self.connection.execute_batch("SAVEPOINT job")?;
-            let tx = Tx::new(&self.connection, self.clock.as_ref(), &self.meter);
-            match job.apply(&tx) {
-                Ok(()) => self.connection.execute_batch("RELEASE job")?,
-                Err(error) if is_about_this_job_only(&error) => {
-                    tracing::error!(%error, "a write was rolled back");
-                    self.connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
-                }
-                Err(error) => return Err(error),
+    fn settle(&mut self, batch: &mut [Box<dyn Job>]) -> Answer<End> {
+        let Some(engine) = self.link.engine() else { return Ok(End::Down) };
+        match commit(engine, batch, self.clock.as_ref(), &self.meter) {
+            Ok(()) => Ok(End::Committed),
+            Err(DatabaseError::Busy(_)) if engine.rollback().is_ok() => Ok(End::Busy),
+            Err(error @ (DatabaseError::Lost(_) | DatabaseError::Busy(_))) => {
+                self.link.lost(&error);
+                Ok(End::Unknown)
             }
+            Err(error) => Err(error),
         }
-        self.connection.execute_batch("COMMIT")?;
-        Ok(End::Committed)
     }
 
-    /// Moves the log into the file. SQLite says here what its own automatic checkpoints keep to themselves.
-    fn checkpoint(&self) -> rusqlite::Result<()> {
-        self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+    fn tidy(&mut self) -> Answer<()> {
+        let Some(engine) = self.link.engine() else { return Ok(()) };
+        match engine.tidy() {
+            Err(error @ DatabaseError::Lost(_)) => {
+                self.link.lost(&error);
+                Ok(())
+            }
+            tidied => tidied,
+        }
     }
 }
 
-/// Did the job ask for something impossible, while file and disk are well?
-fn is_about_this_job_only(error: &rusqlite::Error) -> bool {
-    match error.sqlite_error_code() {
-        Some(code) => {
-            matches!(code, ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig)
+fn commit(
+    engine: &dyn Engine,
+    batch: &mut [Box<dyn Job>],
+    clock: &dyn Clock,
+    meter: &Buckets<Code>,
+) -> Answer<()> {
+    engine.begin_write()?;
+    for job in batch.iter_mut() {
+        engine.savepoint()?;
+        match job.apply(&Tx::new(engine, clock, meter)) {
+            Ok(()) => engine.release()?,
+            Err(error) if error.is_about_this_job_only() => {
+                let error: &dyn Error = &error;
+                tracing::error!(error, "a write was rolled back");
+                engine.undo()?;
+            }
+            Err(error) => return Err(error),
         }
-        // Of rusqlite itself: a value that does not convert.
-        None => true,
     }
+    engine.commit()
 }

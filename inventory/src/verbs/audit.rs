@@ -1,13 +1,12 @@
 //! `inventory audit`: who did what, and what was refused.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 use serde_json::json;
 
-use super::{print, show, view};
+use super::{Site, print, show};
 
 /// Show who did what, and what was refused
 #[derive(Debug, Args)]
@@ -21,8 +20,8 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    pub(crate) fn run(self, data: PathBuf) -> Result<ExitCode> {
-        let lines = view(data)?.audit(self.last)?;
+    pub(crate) fn run(self, site: &Site) -> Result<ExitCode> {
+        let lines = site.view()?.audit(self.last)?;
         print(self.json, &json!({ "audit": lines }), || show::audit(&lines))?;
         Ok(ExitCode::SUCCESS)
     }

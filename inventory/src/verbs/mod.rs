@@ -14,16 +14,35 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use inventory::files::DataDir;
-use inventory::store::StoreError;
 use inventory::store::read::View;
+use inventory::store::{Location, LocationError, StoreError};
 use serde::Serialize;
 
 /// Exit code beside 0 and 1 (failed): wrong usage, or a name that is not there.
 const WRONG_USAGE: u8 = 2;
 
-/// The record below that data directory, as it is now.
-fn view(data: PathBuf) -> Result<View, StoreError> {
-    View::open(&DataDir::at(data).database())
+/// Where an inventory keeps what it has.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// Keys, certificates, and the record unless a server keeps it.
+    data: PathBuf,
+    database: Option<Location>,
+}
+
+impl Site {
+    pub(crate) fn new(data: PathBuf, database: Option<&str>) -> Result<Self, LocationError> {
+        Ok(Self { data, database: database.map(Location::server).transpose()? })
+    }
+
+    /// Where the record is.
+    fn location(&self) -> Location {
+        self.database.clone().unwrap_or_else(|| DataDir::at(&self.data).database().into())
+    }
+
+    /// The record as it is now.
+    fn view(&self) -> Result<View, StoreError> {
+        View::open(self.location())
+    }
 }
 
 /// One JSON document, or text.

@@ -1,14 +1,13 @@
 //! `inventory node`: all about one node, and what it is made of.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 
 use super::hardware::Hardware;
-use super::{WRONG_USAGE, print, show, view};
+use super::{Site, WRONG_USAGE, print, show};
 
 /// Show all about one node
 #[derive(Debug, Args)]
@@ -21,8 +20,8 @@ pub(crate) struct Node {
 }
 
 impl Node {
-    pub(crate) fn run(self, data: PathBuf) -> Result<ExitCode> {
-        let view = view(data)?;
+    pub(crate) fn run(self, site: &Site) -> Result<ExitCode> {
+        let view = site.view()?;
         let Some(node) = view.node(&self.id)? else {
             writeln!(
                 io::stderr(),

@@ -1,6 +1,5 @@
 //! `inventory nodes`: the fleet, a line for each node.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -8,7 +7,7 @@ use clap::Args;
 use inventory::lifecycle::State;
 use serde_json::json;
 
-use super::{print, show, view};
+use super::{Site, print, show};
 
 /// List nodes
 #[derive(Debug, Args)]
@@ -27,8 +26,8 @@ fn state(word: &str) -> Result<State, String> {
 }
 
 impl Nodes {
-    pub(crate) fn run(self, data: PathBuf) -> Result<ExitCode> {
-        let nodes = view(data)?.nodes(self.state)?;
+    pub(crate) fn run(self, site: &Site) -> Result<ExitCode> {
+        let nodes = site.view()?.nodes(self.state)?;
         print(self.json, &json!({ "nodes": nodes }), || show::nodes(&nodes, self.state))?;
         Ok(ExitCode::SUCCESS)
     }

@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -12,6 +11,8 @@ use inventory::clock::SystemClock;
 use inventory::limits::Rate;
 use inventory::serve::{ServeOptions, Server};
 use tokio::signal::unix::{SignalKind, signal};
+
+use super::Site;
 
 /// Serve nodes over TLS 1.3 until a signal comes
 #[derive(Debug, Args)]
@@ -31,9 +32,10 @@ pub(crate) struct Serve {
 }
 
 impl Serve {
-    pub(crate) fn run(self, data: PathBuf) -> Result<ExitCode> {
+    pub(crate) fn run(self, site: Site) -> Result<ExitCode> {
         let mut options = ServeOptions {
-            data,
+            data: site.data,
+            database: site.database,
             listen: self.listen,
             names: self.names,
             requests: Default::default(),
@@ -52,11 +54,18 @@ impl Serve {
 async fn serve(options: ServeOptions) -> Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let data = options.data.display().to_string();
+    let database = options.database.as_ref().map(ToString::to_string);
     let server = Server::start(options, Arc::new(SystemClock)).await?;
     let mut err = io::stderr();
     writeln!(err, "inventory: listening on https://{}", server.address())?;
     writeln!(err, "inventory: nodes must trust {}", server.ca_certificate().display())?;
-    writeln!(err, "inventory: let a node in with `inventory token --data {data}`")?;
+    match database {
+        None => writeln!(err, "inventory: let a node in with `inventory token --data {data}`")?,
+        Some(database) => {
+            writeln!(err, "inventory: the record is in {database}")?;
+            writeln!(err, "inventory: let a node in with `inventory token` and the same --database")?;
+        }
+    }
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}

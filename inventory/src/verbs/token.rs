@@ -1,7 +1,6 @@
 //! `inventory token`: lets one node in.
 
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
@@ -11,7 +10,7 @@ use inventory::files::DataDir;
 use inventory::store;
 use jiff::SignedDuration;
 
-use super::print;
+use super::{Site, print};
 
 /// Make a single-use token that lets one node in
 #[derive(Debug, Args)]
@@ -28,9 +27,11 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    pub(crate) fn run(self, data: &Path) -> Result<ExitCode> {
-        let data = DataDir::create(data)?;
-        let issued = store::issue(&data.database(), &SystemClock, &self.plan, self.ttl, 1)?;
+    pub(crate) fn run(self, site: &Site) -> Result<ExitCode> {
+        if site.database.is_none() {
+            DataDir::create(&site.data)?;
+        }
+        let issued = store::issue(site.location(), &SystemClock, &self.plan, self.ttl, 1)?;
         let Some(token) = issued.first() else { bail!("no token was made") };
         // The token alone on standard output, so that a script can take it.
         print(self.json, token, || format!("{}\n", token.token))?;

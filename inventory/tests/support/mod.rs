@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it, as its own module")]
 
+pub mod postgres;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +15,7 @@ use inventory::files::DataDir;
 use inventory::limits::Rate;
 use inventory::serve::{ServeError, ServeOptions, Server};
 use inventory::store::read::{AuditRow, NodeDetail, View};
-use inventory::store::{self};
+use inventory::store::{self, Location};
 use jiff::{SignedDuration, Timestamp};
 use report::judge::summarize;
 use report::wire::{
@@ -278,6 +280,7 @@ fn read<T: serde::de::DeserializeOwned>(
 pub struct TestServer {
     pub data: PathBuf,
     pub address: String,
+    pub location: Location,
     clock: Arc<dyn Clock>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<Result<(), ServeError>>>,
@@ -290,6 +293,7 @@ impl TestServer {
         let temporary = tempfile::tempdir().unwrap();
         let mut options = ServeOptions {
             data: temporary.path().join("inventory"),
+            database: None,
             listen: "127.0.0.1:0".parse().unwrap(),
             names: Vec::new(),
             requests: Default::default(),
@@ -300,6 +304,7 @@ impl TestServer {
         options.connections.per_source = 512;
         change(&mut options);
         let data = options.data.clone();
+        let location = options.database.clone().unwrap_or_else(|| DataDir::at(&data).database().into());
         let (started, address) = std::sync::mpsc::channel();
         let (stop, stopped) = oneshot::channel();
         let of_server = Arc::clone(&clock);
@@ -313,7 +318,15 @@ impl TestServer {
             })
         });
         let address = address.recv().unwrap();
-        Self { data, address, clock, stop: Some(stop), thread: Some(thread), _temporary: Some(temporary) }
+        Self {
+            data,
+            address,
+            location,
+            clock,
+            stop: Some(stop),
+            thread: Some(thread),
+            _temporary: Some(temporary),
+        }
     }
 
     pub fn client(&self) -> Client {
@@ -323,13 +336,12 @@ impl TestServer {
     /// A fresh token for the software plan.
     pub fn token(&self) -> String {
         let ttl = SignedDuration::from_mins(15);
-        let path = DataDir::at(&self.data).database();
-        let issued = store::issue(&path, self.clock.as_ref(), "quick-software", ttl, 1).unwrap();
+        let issued = store::issue(&self.location, self.clock.as_ref(), "quick-software", ttl, 1).unwrap();
         issued[0].token.clone()
     }
 
     pub fn view(&self) -> View {
-        View::open(&DataDir::at(&self.data).database()).unwrap()
+        View::open(&self.location).unwrap()
     }
 
     pub fn node(&self, id: &str) -> NodeDetail {
