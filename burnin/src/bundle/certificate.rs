@@ -73,6 +73,9 @@ impl Certificate {
         }
         let completed_at = report.completed_at.ok_or("the burn-in was not completed")?;
         let expires_at = now.checked_add(valid).map_err(|_| "it would expire beyond all calendars")?;
+        let mut not_tested: Vec<_> =
+            untested(report).into_iter().map(|one| format!("{} ({})", one.what, one.why)).collect();
+        not_tested.dedup();
         let bounds = silence(report, &judged).errors.into_iter().map(|bound| bound.below);
         Ok(Self {
             schema: SCHEMA.to_owned(),
@@ -85,10 +88,7 @@ impl Certificate {
             plan_digest: report.plan_digest.clone(),
             bound_to,
             devices: report.devices.iter().map(|d| format!("{} {} ({})", d.id, d.name, d.driver)).collect(),
-            not_tested: untested(report)
-                .into_iter()
-                .map(|one| format!("{} ({})", one.what, one.why))
-                .collect(),
+            not_tested,
             wrong_bits_below: bounds
                 .collect::<Option<Vec<_>>>()
                 .and_then(|all| all.into_iter().reduce(f64::max)),

@@ -107,7 +107,8 @@ fn compared_bits(device: &DeviceInfo, result: &CheckResult) -> f64 {
     let bytes = of(|quantity| matches!(quantity, "compared_bytes" | "verified_bytes"));
     let share = of(|quantity| quantity == "memory_fraction");
     let bytes = bytes.or_else(|| share.map(|share| share.min(1.0) * device.memory_bytes.0 as f64));
-    8.0 * bytes.unwrap_or(0.0)
+    // A figure that no device could have compared proves nothing.
+    Some(8.0 * bytes.unwrap_or(0.0)).filter(|bits| bits.is_finite()).unwrap_or_default()
 }
 
 fn slowdown(device: &DeviceId, found: &Measurement, limit: Option<&crate::plan::Limit>) -> Option<Slowdown> {

@@ -28,6 +28,9 @@ pub(crate) fn clip(text: &str, width: usize) -> String {
 
 /// A figure with so many decimals; in powers of ten where it would be too long to read.
 pub(crate) fn number(value: f64, decimals: usize) -> String {
+    if value.is_infinite() {
+        return "beyond 1e308".to_owned();
+    }
     if value < 1e12 { format!("{value:.decimals$}") } else { format!("{value:.1e}") }
 }
 

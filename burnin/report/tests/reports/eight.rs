@@ -55,6 +55,11 @@ impl Noise {
         f64::from(u32::try_from(self.0 >> 32).unwrap()) / f64::from(u32::MAX)
     }
 
+    pub(crate) fn byte(&mut self) -> u8 {
+        self.next();
+        self.0.to_be_bytes()[1]
+    }
+
     /// About a bell: the sum of four.
     pub(crate) fn bell(&mut self) -> f64 {
         (0..4).map(|_| self.next() - 0.5).sum()
@@ -251,7 +256,7 @@ fn result(place: usize, check: &PlannedCheck, began: f64, noise: &mut Noise) -> 
         result.units = Some(UnitHistogram { units: units.collect() });
     }
     if name == "latency" {
-        let samples: Vec<_> = (0..200).map(|_| 4300 + (900.0 * noise.next()).round() as u64).collect();
+        let samples: Vec<_> = (0..200).map(|_| 4300 + u64::from(noise.byte()) * 4).collect();
         result.latencies =
             Latency::new("launch", "empty dispatch, host clock", samples).into_iter().collect();
     }

@@ -8,7 +8,7 @@ use super::{badge, left_out, table, wide};
 use crate::text::line::{clip, number};
 
 /// Figures that stand in the overview, in this order, those that there are.
-const FIRST: [&str; 8] = ["fp32", "matrix-fp16", "fp64", "read", "copy", "h2d", "d2h", "launch"];
+const FIRST: [&str; 6] = ["fp32", "matrix-fp16", "read", "h2d", "d2h", "launch"];
 /// Of its peers' middle, below this share a figure is pointed at. It is a help for the eye; the verdict goes by the plan.
 const LOW: f64 = 0.95;
 
@@ -149,7 +149,7 @@ fn figures_of(device: &Device<'_>) -> Markup {
                 td class="number" { (percent(figure.of_peers)) @if figure.of_peers.is_some_and(|s| s < LOW) { " " strong class="low" { "low" } } }
                 td class="number" { (windows.unwrap_or_default()) }
                 td { (figure.answers()) }
-                td class="text" { (clip(method.map_or("", |m| m.as_str()), 120)) }
+                td class="method" { (clip(method.map_or("", |m| m.as_str()), 120)) }
             }
         }
     };

@@ -41,12 +41,15 @@ impl Lines {
                 @let points = thinned(points);
                 path class={ "line l" (number % 6) } d=(path(points.iter().map(|(px, py)| (x.at(*px), y.at(*py))))) {}
                 @if points.len() <= 60 {
-                    @for (px, py) in &points {
-                        circle class={ "dot l" (number % 6) } cx=(place(x.at(*px))) cy=(place(y.at(*py))) r="1.6" {}
-                    }
+                    path class={ "dots l" (number % 6) } d=(dots(points.iter().map(|(px, py)| (x.at(*px), y.at(*py))))) {}
                 }
             }
         };
         image(&self.caption, (360.0, 146.0), "small", &drawing)
     }
+}
+
+/// One path of all dots, as strokes without length: a fifth of the bytes that as many circles need.
+fn dots(points: impl Iterator<Item = (f64, f64)>) -> String {
+    points.map(|(x, y)| format!("M{} {}h0", place(x), place(y))).collect()
 }

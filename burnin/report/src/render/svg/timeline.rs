@@ -106,7 +106,7 @@ impl Timeline {
         let mut free = LEFT;
         for phase in self.phases.iter().filter(|phase| phase.event) {
             let words = format!("{} {}", phase.word.to_uppercase(), clip(&phase.name, 28));
-            let width = 6.2 * words.chars().count() as f64;
+            let width = 7.0 * words.chars().count() as f64;
             let at = x.at(phase.span.1).min(RIGHT - width);
             if at >= free {
                 free = at + width + 8.0;
