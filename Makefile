@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders faults reports bench calibrate compare gpu image pxe vm clean-state
+.PHONY: help bringup test lint shaders faults reports bench inventory-scale calibrate compare replicas fleet-load gpu image pxe vm clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -17,7 +17,10 @@ help:
 	@echo "make faults    every fault of the table put in, seen to arrive and judged (minutes); writes docs/faults.md"
 	@echo "make reports   reports opened in Chromium: axe, console, requests, pictures for docs/reports.md (needs the network once)"
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
+	@echo "make inventory-scale  how long a page takes with 100,000 nodes in the store, over HTTPS"
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
+	@echo "make replicas  two inventories on one PostgreSQL under load, one killed; prints its figures"
+	@echo "make fleet-load  ten thousand virtual nodes against the inventory: storm, stream, overload, outage, clones (minutes)"
 	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
 	@echo "make calibrate prove that the checkers see what they claim: faults, clean rounds, changed kernels (hours)"
 
@@ -58,6 +61,10 @@ reports:
 	$(CARGO) build --release --locked -p report --example eight_gpus
 	@tests/browser/reports.sh target/release $(STATE)/reports docs/reports
 
+# Real rows, written by the store itself: about two minutes before the first request.
+inventory-scale:
+	$(CARGO) test --release --locked -p inventory --test scale -- --ignored --nocapture
+
 bench:
 	$(CARGO) bench --locked -p benches
 
@@ -74,6 +81,16 @@ compare:
 	$(CARGO) build --release --locked -p burnin
 	$(CARGO) build --release --locked -p benches --bin compare
 	target/release/compare --peers "$(PEERS)" $(if $(OUT),--out "$(OUT)")
+
+# Two servers on one PostgreSQL, 2,000 registrations, one server killed in the middle.
+replicas:
+	@images/packages.sh test
+	ASSAY_REPLICA_NODES=2000 $(CARGO) test --release --locked -p inventory --test replicas -- --nocapture
+
+# Virtual nodes against the release build of the server, on the disk of $(STATE).
+fleet-load:
+	$(CARGO) build --release --locked -p inventory
+	@benches/fleet-load.sh target/release/inventory $(STATE)/simulate
 
 # The whole suite on this machine's GPU, saved under docs/results.
 gpu:

@@ -111,6 +111,11 @@ pub fn server_certificate(
     Ok(ServerCertificate { pem, not_after })
 }
 
+/// SHA-256 of the authority's certificate file, if there is one.
+pub fn fingerprint(data: &DataDir) -> Result<Option<String>, CaError> {
+    Ok(read(data.ca_certificate())?.map(|pem| sha256_hex(pem.as_bytes())))
+}
+
 /// The site's authority: the one there is, or a new one.
 fn authority(data: &DataDir, now: Timestamp) -> Result<(String, Issuer<'static, KeyPair>), CaError> {
     let (path, key_path) = (data.ca_certificate(), data.tls().join("ca.key"));

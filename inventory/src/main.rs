@@ -43,7 +43,14 @@ enum Verb {
     Token(verbs::token::Token),
     Nodes(verbs::nodes::Nodes),
     Node(verbs::node::Node),
+    Readiness(verbs::readiness::Readiness),
+    Wish(verbs::wish::Wish),
+    Label(verbs::label::Label),
+    AccessKey(verbs::access_key::AccessKey),
     Audit(verbs::audit::Audit),
+    Migrate(verbs::migrate::Migrate),
+    Simulate(verbs::simulate::Simulate),
+    Tournament(verbs::tournament::Tournament),
 }
 
 fn main() -> ExitCode {
@@ -71,6 +78,13 @@ fn run(Arguments { data, database, verb }: Arguments) -> Result<ExitCode> {
         Verb::Token(token) => token.run(&site),
         Verb::Nodes(nodes) => nodes.run(&site),
         Verb::Node(node) => node.run(&site),
+        Verb::Readiness(readiness) => readiness.run(&site),
+        Verb::Wish(wish) => wish.run(&site),
+        Verb::Label(label) => label.run(&site),
+        Verb::AccessKey(key) => key.run(&site),
         Verb::Audit(audit) => audit.run(&site),
+        Verb::Migrate(migrate) => migrate.run(),
+        Verb::Simulate(simulate) => simulate.run(),
+        Verb::Tournament(tournament) => tournament.run(),
     }
 }

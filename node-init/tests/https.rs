@@ -91,6 +91,22 @@ fn tls_1_2_is_not_spoken() {
 }
 
 #[test]
+fn an_address_where_nobody_answers_or_is_too_busy_makes_room_for_the_next() {
+    let site = Site::new();
+    let busy = r#"{"code":"store_unreachable","title":"t","action":"a","status":503,"retryable":true}"#;
+    let busy = site.serve(vec![answer("503 Service Unavailable", "retry-after: 2\r\n", busy)]);
+    let good = site.serve(vec![acknowledged("available", "healthy")]);
+    // Port 9 of this machine: nobody listens there, nor would answer if somebody did.
+    let addresses = format!("https://localhost:9,{},{}", busy.url, good.url);
+    let inventory = HttpsInventory::new(addresses.parse().unwrap(), &site.ca()).unwrap();
+    let attempts: Vec<_> = (0..3).map(|_| put(&inventory, b"{}")).collect();
+    let first = attempts.iter().position(|attempt| matches!(attempt, Attempt::Done(_))).unwrap();
+    // Where it succeeds it stays.
+    assert!(attempts[first..].iter().all(|attempt| matches!(attempt, Attempt::Done(_))), "{attempts:?}");
+    assert_eq!(good.requests().len(), 3 - first);
+}
+
+#[test]
 fn a_redirect_is_not_followed() {
     let (site, other) = (Site::new(), Site::new());
     let other = other.serve(vec![enrolled()]);

@@ -1,6 +1,8 @@
 //! A plan: which checks a node must stand, on which kinds of device, with which floors and limits. Plans are data
 //! (`plans/*.toml`); their digest goes into every report, and whoever judges compares it with a plan of its own.
 
+use std::sync::OnceLock;
+
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -158,12 +160,20 @@ pub enum PlanError {
 impl Plan {
     /// The plan of that name that is built in.
     pub fn built_in(name: &str) -> Result<Self, PlanError> {
-        let (_, text) =
-            BUILT_IN.iter().find(|(known, _)| *known == name).ok_or_else(|| PlanError::Unknown {
-                name: name.to_owned(),
-                known: Self::names().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "),
-            })?;
-        toml::from_str(text).map_err(|source| PlanError::Malformed { name: name.to_owned(), source })
+        // Read once: a server asks for them with every enrolment and every report.
+        static READ: [OnceLock<Plan>; BUILT_IN.len()] = [const { OnceLock::new() }; BUILT_IN.len()];
+        let place = BUILT_IN.iter().position(|(known, _)| *known == name);
+        let place = place.ok_or_else(|| PlanError::Unknown {
+            name: name.to_owned(),
+            known: Self::names().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", "),
+        })?;
+        if let Some(plan) = READ[place].get() {
+            return Ok(plan.clone());
+        }
+        let (_, text) = BUILT_IN[place];
+        let plan: Self =
+            toml::from_str(text).map_err(|source| PlanError::Malformed { name: name.to_owned(), source })?;
+        Ok(READ[place].get_or_init(|| plan).clone())
     }
 
     /// Names of the plans that are built in.

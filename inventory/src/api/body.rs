@@ -29,9 +29,14 @@ pub(super) async fn read(headers: &HeaderMap, mut body: Body, max: usize) -> Res
             whole.extend_from_slice(data);
         }
     }
+    discard_rest(body).await;
+    Err(Code::BodyTooLarge.because(format!("at most {max} bytes are taken")))
+}
+
+/// Reads and throws away what a refused request sends, up to a bound.
+pub(super) async fn discard_rest(body: Body) {
     // However this ends, the answer is the same.
     let _ = tokio::time::timeout(DISCARDED_FOR, discard(body)).await;
-    Err(Code::BodyTooLarge.because(format!("at most {max} bytes are taken")))
 }
 
 async fn discard(mut body: Body) {

@@ -1,10 +1,10 @@
 //! The accept loop: how many connections, from whom, how long a handshake or a header may take. `axum::serve` has none of
 //! these bounds, so that a handful of silent clients could hold a server built on it.
 
-use std::collections::HashMap;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -13,16 +13,20 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
+use super::handshakes::{HandshakeLimits, Handshakes, NoTime};
+use super::lag;
+use super::places::{Guest, Place, Places};
 use super::plain;
+use super::stall::Moving;
 use crate::api::Peer;
-use crate::limits::source_of;
+use crate::limits::{Buckets, Pressure, Rate, source_of};
 use crate::refusal::{Code, Refusal};
 use crate::store::Store;
 
@@ -33,10 +37,16 @@ pub struct ConnectionLimits {
     pub total: usize,
     /// At once from one source.
     pub per_source: usize,
+    /// New ones of one source.
+    pub rate: Rate,
+    /// What handshakes may cost.
+    pub handshakes: HandshakeLimits,
     /// From accepting to the end of the TLS handshake.
     pub handshake: Duration,
     /// From the end of one request, or the handshake, to the end of the next header.
     pub header: Duration,
+    /// How long an answer may stand still because its client does not read.
+    pub stall: Duration,
     /// How long requests in work may take when the server stops.
     pub drain: Duration,
 }
@@ -44,10 +54,13 @@ pub struct ConnectionLimits {
 impl Default for ConnectionLimits {
     fn default() -> Self {
         Self {
-            total: 1024,
+            total: 2048,
             per_source: 128,
+            rate: Rate { per_s: 20.0, burst: 200.0 },
+            handshakes: HandshakeLimits::default(),
             handshake: Duration::from_secs(5),
             header: Duration::from_secs(10),
+            stall: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }
     }
@@ -57,6 +70,23 @@ impl Default for ConnectionLimits {
 const HEADER_BYTES_MAX: usize = 16 << 10;
 /// Wait after the system refused a connection (out of file descriptors), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Audit lines about connections that had no place.
+const SHED_LINES: Rate = Rate { per_s: 1.0, burst: 100.0 };
+/// A server that is later than this is late.
+const LAG_MAX: Duration = Duration::from_millis(50);
+
+/// Connections that wait to be taken; the kernel bounds it by `net.core.somaxconn`. Beyond it the kernel drops attempts
+/// unanswered, those of nodes that are nearly done as well.
+const BACKLOG: u32 = 4096;
+
+/// Listens there.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // As `TcpListener::bind` does: a server that is started again finds its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Takes connections.
 #[derive(Debug)]
@@ -64,24 +94,39 @@ pub(super) struct Acceptor {
     limits: ConnectionLimits,
     tls: watch::Receiver<Arc<ServerConfig>>,
     router: Router,
+    pressure: Arc<Pressure>,
     store: Store,
-    sources: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    places: Places,
+    rates: Buckets<IpAddr>,
+    handshakes: Handshakes,
+    shed: Buckets<()>,
 }
+
+/// Sources whose rate is remembered at once.
+const SOURCES_MAX: usize = 1 << 16;
 
 impl Acceptor {
     pub(super) fn new(
         limits: ConnectionLimits,
         tls: watch::Receiver<Arc<ServerConfig>>,
-        router: Router,
+        (router, pressure): (Router, Arc<Pressure>),
         store: Store,
     ) -> Self {
-        Self { limits, tls, router, store, sources: Arc::default() }
+        let places = Places::new(limits.total, limits.per_source);
+        let rates = Buckets::new(limits.rate, SOURCES_MAX);
+        let handshakes = Handshakes::new(limits.handshakes);
+        let shed = Buckets::new(SHED_LINES, 1);
+        Self { limits, tls, router, pressure, store, places, rates, handshakes, shed }
     }
 
     /// Until `stopped` is true; then what is in work is finished.
     pub(super) async fn run(self, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
         let this = Arc::new(self);
+        let measured = Arc::clone(&this);
+        let measuring = tokio::spawn(lag::measure(move |lag| {
+            measured.places.adapt(lag > LAG_MAX || measured.pressure.was_overloaded());
+        }));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -90,13 +135,15 @@ impl Acceptor {
             while connections.try_join_next().is_some() {}
             match accepted {
                 Ok((stream, peer)) => {
-                    let address = peer.ip().to_canonical();
-                    let Some(place) = this.place(address, connections.len()) else {
-                        drop(stream);
-                        connections.spawn(Arc::clone(&this).too_many(address));
-                        continue;
-                    };
-                    connections.spawn(Arc::clone(&this).connection(stream, address, place, stopped.clone()));
+                    let (this, address) = (Arc::clone(&this), peer.ip().to_canonical());
+                    match this.place(address) {
+                        Some(place) => {
+                            connections.spawn(this.connection(stream, address, place, stopped.clone()));
+                        }
+                        None => {
+                            this.shed(stream, address, &mut connections);
+                        }
+                    }
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -104,6 +151,7 @@ impl Acceptor {
                 }
             }
         }
+        measuring.abort();
         drop(listener);
         let finished = async { while connections.join_next().await.is_some() {} };
         if tokio::time::timeout(this.limits.drain, finished).await.is_err() {
@@ -112,24 +160,26 @@ impl Acceptor {
     }
 
     /// A place for one more connection, if there is one.
-    fn place(&self, address: IpAddr, open: usize) -> Option<Place> {
-        if open >= self.limits.total {
-            return None;
-        }
-        let source = source_of(address);
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = sources.entry(source).or_default();
-        if *count >= self.limits.per_source {
-            return None;
-        }
-        *count += 1;
-        Some(Place { source, sources: Arc::clone(&self.sources) })
+    fn place(&self, address: IpAddr) -> Option<Place> {
+        let guest = if self.pressure.is_finishing(address) { Guest::Finishing } else { Guest::Stranger };
+        let place = self.places.take(address, guest)?;
+        self.rates.take(source_of(address)).ok().map(|_| place)
     }
 
-    async fn too_many(self: Arc<Self>, address: IpAddr) {
+    /// Ends a connection for which there is no place, at the least cost: no farewell, and few words about it.
+    fn shed(self: Arc<Self>, stream: TcpStream, address: IpAddr, connections: &mut JoinSet<()>) {
+        // Without it the connection would be ended in four steps instead of one.
+        let _ = stream.set_zero_linger();
+        drop(stream);
+        if let Ok(before) = self.shed.take(()) {
+            connections.spawn(self.too_many(address, before));
+        }
+    }
+
+    async fn too_many(self: Arc<Self>, address: IpAddr, before: u64) {
         let refusal = Code::ConnectionsExceeded.because(format!(
-            "at most {} connections, {} of one source",
-            self.limits.total, self.limits.per_source
+            "at most {} connections, {} of one source and {} of it a second; {before} more since the last such line",
+            self.limits.total, self.limits.per_source, self.limits.rate.per_s
         ));
         self.store.record_refusal(&address.to_string(), &refusal).await;
     }
@@ -141,7 +191,7 @@ impl Acceptor {
         _place: Place,
         stopped: watch::Receiver<bool>,
     ) {
-        let ended = match tokio::time::timeout(self.limits.handshake, self.handshake(stream)).await {
+        let ended = match tokio::time::timeout(self.limits.handshake, self.handshake(stream, address)).await {
             Err(_) => Err(Code::ConnectionTimeout
                 .because(format!("no TLS handshake within {} ms", self.limits.handshake.as_millis()))),
             Ok(Ok(stream)) => self.requests(stream, address, stopped).await,
@@ -152,7 +202,7 @@ impl Acceptor {
         }
     }
 
-    async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, Refusal> {
+    async fn handshake(&self, stream: TcpStream, address: IpAddr) -> Result<TlsStream<TcpStream>, Refusal> {
         let mut first = [0];
         match stream.peek(&mut first).await {
             // Gone without a word: a port scan, or a health check of a balancer.
@@ -166,10 +216,11 @@ impl Acceptor {
         // Answers are small and must not wait for more.
         let _ = stream.set_nodelay(true);
         let config = Arc::clone(&self.tls.borrow());
-        TlsAcceptor::from(config)
-            .accept(stream)
-            .await
-            .map_err(|error| Code::TlsRefused.because(error.to_string()))
+        let handshake = TlsAcceptor::from(config).accept(stream);
+        match self.handshakes.run(self.pressure.is_finishing(address), handshake).await {
+            Ok(ended) => ended.map_err(|error| Code::TlsRefused.because(error.to_string())),
+            Err(NoTime) => Err(Code::HandshakesExceeded.into()),
+        }
     }
 
     async fn requests(
@@ -189,7 +240,10 @@ impl Acceptor {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header)
             .max_buf_size(HEADER_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+            .serve_connection(
+                TokioIo::new(Moving::new(stream, self.limits.stall)),
+                TowerToHyperService::new(service),
+            );
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -212,22 +266,4 @@ impl Acceptor {
 /// A sender that is gone counts as true.
 async fn until_true(watched: &mut watch::Receiver<bool>) {
     let _ = watched.wait_for(|value| *value).await;
-}
-
-/// One connection's share of its source's places.
-struct Place {
-    source: IpAddr,
-    sources: Arc<Mutex<HashMap<IpAddr, usize>>>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = sources.get_mut(&self.source) {
-            *count -= 1;
-            if *count == 0 {
-                sources.remove(&self.source);
-            }
-        }
-    }
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::{CipherSuite, ServerConfig};
 use tokio::sync::watch;
 
 use crate::ca::{self, CaError};
@@ -35,13 +36,16 @@ pub(super) struct TlsKeeper {
     data: DataDir,
     names: Vec<String>,
     clock: Arc<dyn Clock>,
+    /// Makes and reads tickets by keys that it changes itself; outlives a certificate.
+    tickets: Arc<dyn ProducesTickets>,
     current: watch::Sender<Arc<ServerConfig>>,
 }
 
 impl TlsKeeper {
     pub(super) fn new(data: DataDir, names: Vec<String>, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
-        let (current, _) = watch::channel(config(&data, &names, clock.as_ref())?);
-        Ok(Self { data, names, clock, current })
+        let tickets = rustls::crypto::ring::Ticketer::new().map_err(TlsError::Config)?;
+        let (current, _) = watch::channel(config((&data, &names), clock.as_ref(), Arc::clone(&tickets))?);
+        Ok(Self { data, names, clock, tickets, current })
     }
 
     /// What the next handshake uses.
@@ -53,7 +57,8 @@ impl TlsKeeper {
     pub(super) async fn renew(self) {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            match config(&self.data, &self.names, self.clock.as_ref()) {
+            let tickets = Arc::clone(&self.tickets);
+            match config((&self.data, &self.names), self.clock.as_ref(), tickets) {
                 Ok(config) => {
                     self.current.send_replace(config);
                 }
@@ -63,18 +68,31 @@ impl TlsKeeper {
     }
 }
 
-fn config(data: &DataDir, names: &[String], clock: &dyn Clock) -> Result<Arc<ServerConfig>, TlsError> {
+fn config(
+    (data, names): (&DataDir, &[String]),
+    clock: &dyn Clock,
+    tickets: Arc<dyn ProducesTickets>,
+) -> Result<Arc<ServerConfig>, TlsError> {
     let certificate = ca::server_certificate(data, names, clock.now())?;
     let pem = certificate.pem.as_bytes();
     let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>().map_err(TlsError::Pem)?;
     let key = PrivateKeyDer::from_pem_slice(pem).map_err(TlsError::Pem)?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut provider = rustls::crypto::ring::default_provider();
+    // SHA-256 runs in hardware where the SHA-384 of the other suites does not, and a handshake is full of it.
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    let provider = Arc::new(provider);
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(TlsError::Config)?
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(TlsError::Config)?;
+    config.ignore_client_order = true;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A node comes twice, to enrol and with its report: the second handshake needs no signature. What is to be remembered
+    // is in the ticket, so that ten thousand nodes take no memory here.
+    config.ticketer = tickets;
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }

@@ -47,8 +47,9 @@ impl Postgres {
         let child = self
             .command("postgres")
             .args(["-c", "listen_addresses=", "-c", "fsync=on", "-c", "max_connections=50", "-c", &socket])
-            // Small, and deaf to the machine's settings.
-            .args(["-c", "shared_buffers=32MB", "-c", "dynamic_shared_memory_type=mmap", "-D"])
+            // Small, and with nothing to do of its own.
+            .args(["-c", "shared_buffers=32MB", "-c", "dynamic_shared_memory_type=mmap"])
+            .args(["-c", "autovacuum=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-D"])
             .arg(self.data())
             .stderr(log)
             .spawn()
@@ -77,11 +78,12 @@ impl Postgres {
         child.wait().unwrap();
     }
 
-    /// The address of a new, empty database.
+    /// The address of a new, empty database. It is a schema of its own, which is made a hundred times faster.
     pub fn database(&self) -> String {
         let name = format!("fleet{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.sql("postgres", &format!("CREATE DATABASE {name}"));
-        format!("postgres://assay@/{name}?host={}", self.directory.path().display())
+        self.sql("postgres", &format!("CREATE SCHEMA {name}"));
+        let directory = self.directory.path().display();
+        format!("postgres://assay@/postgres?host={directory}&options=-csearch_path%3D{name}")
     }
 
     /// What the server answers to a statement in the database with that name or address, a line for each row.
@@ -91,6 +93,7 @@ impl Postgres {
             .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "assay", "-h"])
             .arg(self.directory.path())
             .args(["-c", statement, database])
+            .stdout(Stdio::piped())
             .output()
             .unwrap();
         assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,5 +1,6 @@
 //! The inventory over HTTPS: TLS 1.3, the site's own CA and no other, no redirect, no proxy, a deadline on every phase.
 
+use std::cell::Cell;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -46,34 +47,37 @@ pub trait Inventory {
     fn put_report(&self, report: SignedReport<'_>) -> Attempt<ReportAck, Failure>;
 }
 
-/// The address of an inventory: `https://HOST[:PORT]`.
+/// Most addresses of one inventory.
+const ADDRESSES_MAX: usize = 16;
+
+/// Where an inventory is: `https://HOST[:PORT]`, or several such with commas between them, any of which will do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct InventoryUrl(String);
+pub struct InventoryUrl(Vec<String>);
 
 /// A text that is no such address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected the form `https://HOST:PORT`, without user, path or query")]
+#[error("expected the form `https://HOST:PORT`, or several with commas between, without user, path or query")]
 pub struct BadUrl;
 
 impl FromStr for InventoryUrl {
     type Err = BadUrl;
 
     fn from_str(text: &str) -> Result<Self, BadUrl> {
-        let uri: Uri = text.parse().map_err(|_| BadUrl)?;
-        let authority =
-            uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or(BadUrl)?;
-        let plain = uri.scheme_str() == Some("https") && uri.path() == "/" && uri.query().is_none();
-        if plain && !authority.host().is_empty() {
-            Ok(Self(format!("https://{authority}")))
-        } else {
-            Err(BadUrl)
-        }
+        let addresses = text.split(',').map(one_address).collect::<Result<Vec<_>, _>>()?;
+        if addresses.len() <= ADDRESSES_MAX { Ok(Self(addresses)) } else { Err(BadUrl) }
     }
+}
+
+fn one_address(text: &str) -> Result<String, BadUrl> {
+    let uri: Uri = text.parse().map_err(|_| BadUrl)?;
+    let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or(BadUrl)?;
+    let plain = uri.scheme_str() == Some("https") && uri.path() == "/" && uri.query().is_none();
+    if plain && !authority.host().is_empty() { Ok(format!("https://{authority}")) } else { Err(BadUrl) }
 }
 
 impl fmt::Display for InventoryUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
+        f.pad(&self.0.join(","))
     }
 }
 
@@ -97,11 +101,12 @@ pub enum CaError {
     },
 }
 
-/// An inventory reached over HTTPS.
+/// An inventory reached over HTTPS. After an attempt that failed the next one goes to its next address.
 #[derive(Debug)]
 pub struct HttpsInventory {
     agent: Agent,
     base: InventoryUrl,
+    turn: Cell<usize>,
 }
 
 impl HttpsInventory {
@@ -112,7 +117,26 @@ impl HttpsInventory {
             .unversioned_rustls_crypto_provider(Arc::new(tls13_only()))
             .root_certs(RootCerts::new_with_certs(&certificates(ca)?))
             .build();
-        Ok(Self { agent: agent(tls), base })
+        // Any to begin with, so that the nodes of a site do not all ask the first.
+        let turn = getrandom::u32().unwrap_or(0) as usize;
+        Ok(Self { agent: agent(tls), base, turn: Cell::new(turn) })
+    }
+
+    fn address(&self) -> &str {
+        let InventoryUrl(addresses) = &self.base;
+        &addresses[self.turn.get() % addresses.len()]
+    }
+
+    /// Reads an answer; one that says to try again is a reason to try elsewhere.
+    fn settle<T: DeserializeOwned>(
+        &self,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Attempt<T, Failure> {
+        let attempt = Self::read(answer);
+        if matches!(attempt, Attempt::Again { .. }) {
+            self.turn.set(self.turn.get().wrapping_add(1));
+        }
+        attempt
     }
 
     fn read<T: DeserializeOwned>(answer: Result<Response<Body>, ureq::Error>) -> Attempt<T, Failure> {
@@ -133,16 +157,16 @@ impl HttpsInventory {
 impl Inventory for HttpsInventory {
     fn enrol(&self, request: &EnrolRequest) -> Attempt<EnrolResponse, Failure> {
         let body = serde_json::to_vec(request).unwrap_or_default();
-        let url = format!("{}/v1/enrolments", self.base);
-        Self::read(self.agent.post(url).content_type("application/json").send(&body[..]))
+        let url = format!("{}/v1/enrolments", self.address());
+        self.settle(self.agent.post(url).content_type("application/json").send(&body[..]))
     }
 
     fn put_report(&self, report: SignedReport<'_>) -> Attempt<ReportAck, Failure> {
         let SignedReport { node_id, boot_id, sequence, signature, bytes } = report;
-        let url = format!("{}/v1/nodes/{node_id}/boots/{boot_id}/reports/{sequence}", self.base);
+        let url = format!("{}/v1/nodes/{node_id}/boots/{boot_id}/reports/{sequence}", self.address());
         let request =
             self.agent.put(url).content_type("application/json").header(SIGNATURE_HEADER, signature);
-        Self::read(request.send(bytes))
+        self.settle(request.send(bytes))
     }
 }
 
@@ -216,6 +240,7 @@ mod tests {
             ("https://inventory.example:8443", "https://inventory.example:8443"),
             ("https://inventory.example/", "https://inventory.example"),
             ("https://[fd00::1]:8443", "https://[fd00::1]:8443"),
+            ("https://a:8443,https://b/", "https://a:8443,https://b"),
         ] {
             assert_eq!(text.parse::<InventoryUrl>().unwrap().to_string(), url);
         }
@@ -228,6 +253,8 @@ mod tests {
             "https://inventory.example/v1",
             "https://inventory.example/?a=b",
             "file:///etc/passwd",
+            "https://a,",
+            "https://a,http://b",
         ] {
             assert_eq!(bad.parse::<InventoryUrl>(), Err(BadUrl), "{bad}");
         }

@@ -14,13 +14,13 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use report::Report;
 use report::document::ReadReportError;
 use report::judge::review;
-use report::wire::{REPORT_BYTES_MAX, ReportAck, SIGNATURE_HEADER, signing_context};
+use report::wire::{REPORT_BYTES_MAX, ReportAck, signing_context};
 
-use super::enrol::decode_hex;
-use super::{Api, Peer, body, off_loop};
+use super::super::{Api, Peer, body, guard};
+use crate::admission::Class;
 use crate::identity::sha256_hex;
 use crate::refusal::{Code, Refusal};
-use crate::store::{Store, Submission};
+use crate::store::{Facets, Store, Submission};
 
 /// Longest detail of a refusal, in characters: a parser may quote what it could not read.
 const DETAIL_CHARS_MAX: usize = 300;
@@ -32,7 +32,7 @@ struct Place {
     sequence: u64,
 }
 
-pub(super) async fn accept(
+pub(crate) async fn accept(
     State(api): State<Arc<Api>>,
     Extension(Peer(address)): Extension<Peer>,
     path: Result<Path<(String, String, String)>, PathRejection>,
@@ -41,20 +41,16 @@ pub(super) async fn accept(
 ) -> Result<Json<ReportAck>, Refusal> {
     let place = place(path)?;
     let node_id = place.node_id.clone();
-    let signature = headers
-        .get(SIGNATURE_HEADER)
-        .and_then(|value| decode_hex(value.to_str().ok()?))
-        .ok_or_else(|| {
-            Code::BadSignature
-                .because(format!("header `{SIGNATURE_HEADER}` is not 128 hexadecimal digits in lower case"))
-        })
-        .map_err(|refusal| refusal.of_node(&node_id))?;
+    let signature = guard::signature(&headers).map_err(|refusal| refusal.of_node(&node_id))?;
     let bytes =
         body::read(&headers, body, REPORT_BYTES_MAX).await.map_err(|refusal| refusal.of_node(&node_id))?;
     let store = api.store.clone();
-    let judged = off_loop(move || judged(&store, place, signature, bytes, address)).await;
+    let work = move || judged(&store, place, signature, bytes, address);
+    let judged = api.pool.run(Class::Finishing, work).await;
     let submission = judged.map_err(|refusal| refusal.of_node(&node_id))?;
-    api.store.accept(submission).await.map(Json)
+    let ack = api.store.accept(submission).await?;
+    api.pressure.end_finishing(address);
+    Ok(Json(ack))
 }
 
 fn place(path: Result<Path<(String, String, String)>, PathRejection>) -> Result<Place, Refusal> {
@@ -92,12 +88,14 @@ fn judged(
         };
         code.because(error.to_string().chars().take(DETAIL_CHARS_MAX).collect::<String>())
     })?;
-    check_content(&report, &place)?;
+    // From the plan itself: the digest beside it is only a claim.
+    let plan_digest = report.plan.digest();
+    check_content(&report, &place, &plan_digest)?;
     Ok(Submission {
         sha256: sha256_hex(&bytes),
-        // From the plan itself: the digest beside it is only a claim.
-        plan_digest: report.plan.digest(),
+        plan_digest,
         verdict: review(&report),
+        facets: Facets::of(&report),
         run_id: report.run_id,
         node_id: place.node_id,
         boot_id: place.boot_id,
@@ -127,7 +125,7 @@ fn verify_signature(
     Ok(nonce)
 }
 
-fn check_content(report: &Report, place: &Place) -> Result<(), Refusal> {
+fn check_content(report: &Report, place: &Place, plan_digest: &str) -> Result<(), Refusal> {
     let run_id = &report.run_id;
     if run_id.len() != 32 || !run_id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(Code::BodyMalformed.because("`run_id` is not 32 hexadecimal digits in lower case"));
@@ -137,7 +135,7 @@ fn check_content(report: &Report, place: &Place) -> Result<(), Refusal> {
         Some(_) => return Err(Code::BootMismatch.because("`node.linux.boot_id` names another boot")),
         None => return Err(Code::BootMismatch.because("the report names no boot")),
     }
-    if report.plan_digest != report.plan.digest() {
+    if report.plan_digest != plan_digest {
         return Err(Code::PlanNotAccepted.because("`plan_digest` is not the digest of `plan`"));
     }
     Ok(())
