@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders faults bench calibrate compare replicas fleet-load gpu image pxe vm clean-state
+.PHONY: help bringup test lint shaders faults bench calibrate compare replicas fleet-load fleet-compare gpu image pxe vm clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -19,6 +19,7 @@ help:
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
 	@echo "make replicas  two inventories on one PostgreSQL under load, one killed; prints its figures"
 	@echo "make fleet-load  ten thousand virtual nodes against the inventory: storm, stream, overload, outage, clones (minutes)"
+	@echo "make fleet-compare  durable reports a second against etcd and PostgreSQL on the same disk (minutes)"
 	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
 	@echo "make calibrate prove that the checkers see what they claim: faults, clean rounds, changed kernels (hours)"
 
@@ -78,6 +79,12 @@ replicas:
 fleet-load:
 	$(CARGO) build --release --locked -p inventory
 	@benches/fleet-load.sh target/release/inventory $(STATE)/simulate
+
+fleet-compare:
+	@images/packages.sh compare
+	$(CARGO) build --release --locked -p inventory
+	$(CARGO) build --release --locked -p benches --bin etcd-puts
+	@benches/fleet-compare.sh target/release/inventory target/release/etcd-puts $(STATE)/simulate
 
 # The whole suite on this machine's GPU, saved under docs/results.
 gpu:

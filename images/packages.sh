@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what Debian packages Assay needs and this machine lacks: `run` for burning in, `test` for the tests too, `vm` for
-# boots in a virtual machine.
+# boots in a virtual machine, `compare` for the databases that the inventory is measured against.
 set -euo pipefail
 
 wanted=(build-essential ca-certificates libvulkan1 mesa-vulkan-drivers)
@@ -8,7 +8,8 @@ case ${1:-run} in
     run) ;;
     test) wanted+=(vulkan-validationlayers spirv-tools cpio dnsmasq-base iproute2 chrony lldpd postgresql) ;;
     vm) wanted=(build-essential debian-archive-keyring kmod qemu-system-x86 ovmf ipxe-qemu seabios) ;;
-    *) echo "packages.sh: \`$1\` is none of run, test, vm" >&2; exit 2 ;;
+    compare) wanted+=(etcd-server postgresql python3) ;;
+    *) echo "packages.sh: \`$1\` is none of run, test, vm, compare" >&2; exit 2 ;;
 esac
 
 missing=()
