@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders faults bench calibrate compare replicas fleet-load fleet-compare gpu image pxe vm clean-state
+.PHONY: help bringup test lint shaders faults bench inventory-scale calibrate compare replicas fleet-load fleet-compare gpu image pxe vm clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -16,6 +16,7 @@ help:
 	@echo "make vm        what can go wrong at boot, a virtual machine for each"
 	@echo "make faults    every fault of the table put in, seen to arrive and judged (minutes); writes docs/faults.md"
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
+	@echo "make inventory-scale  how long a page takes with 100,000 nodes in the store, over HTTPS"
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
 	@echo "make replicas  two inventories on one PostgreSQL under load, one killed; prints its figures"
 	@echo "make fleet-load  ten thousand virtual nodes against the inventory: storm, stream, overload, outage, clones (minutes)"
@@ -52,6 +53,10 @@ faults:
 	$(CARGO) build --workspace --bins --locked
 	$(CARGO) build -p fault-layer --locked
 	target/debug/faults --page docs/faults.md
+
+# Real rows, written by the store itself: about two minutes before the first request.
+inventory-scale:
+	$(CARGO) test --release --locked -p inventory --test scale -- --ignored --nocapture
 
 bench:
 	$(CARGO) bench --locked -p benches

@@ -1,6 +1,9 @@
 //! Why a request is refused: one table of stable codes, each with its HTTP status and what to do about it.
 
 use report::wire::Problem;
+use serde::Serialize;
+
+use crate::lifecycle::State;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $status:literal, $retry:expr, $title:literal, $action:literal;)*) => {
@@ -42,9 +45,9 @@ macro_rules! codes {
 
 codes! {
     /// No such path.
-    NotFound = "not_found", 404, None, "there is nothing at this path", "use the paths of the node protocol, `/v1/enrolments` or `/v1/nodes/...`";
+    NotFound = "not_found", 404, None, "there is nothing at this path", "use the paths that docs/inventory.md lists";
     /// The path exists, the method does not.
-    MethodNotAllowed = "method_not_allowed", 405, None, "this path does not take this method", "use POST for enrolments and PUT for reports";
+    MethodNotAllowed = "method_not_allowed", 405, None, "this path does not take this method", "use the methods that docs/inventory.md lists for this path";
     /// A part of the path has the wrong form.
     PathMalformed = "path_malformed", 400, None, "a part of the path does not have the form it should", "use the node id of the enrolment, the boot id that was enrolled and a sequence from 1 up";
     /// Too many bytes.
@@ -85,6 +88,36 @@ codes! {
     PlanNotAccepted = "plan_not_accepted", 422, None, "the report is not about the plan that was asked for", "run the plan of the enrolment's answer with a `burnin` of the same version as the inventory";
     /// A report of another schema.
     SchemaNotAccepted = "schema_not_accepted", 422, None, "the report has another schema", "use a `burnin` of the same version as the inventory";
+    /// Nobody knows who asks.
+    NotAuthenticated = "not_authenticated", 401, None, "this needs a proof of who asks", "send `Authorization: Bearer KEY` with a key of `inventory access-key create`; nodes sign, or use their certificate";
+    /// No such key, or a wrong secret.
+    KeyUnknown = "key_unknown", 401, None, "there is no such access key", "make a new key with `inventory access-key create`";
+    /// Too late.
+    KeyExpired = "key_expired", 401, None, "the access key has expired", "make a new key with `inventory access-key create`";
+    /// Taken back.
+    KeyRevoked = "key_revoked", 401, None, "the access key was revoked", "make a new key with `inventory access-key create`, if the holder should have one";
+    /// Known, and not allowed to do this.
+    NotPermitted = "not_permitted", 403, None, "this role may not do that", "use a key of the right role, see docs/inventory.md; a node may read and write itself only";
+    /// A parameter has the wrong form.
+    QueryMalformed = "query_malformed", 400, None, "a parameter of the request does not have the form it should", "see docs/inventory.md for the parameters of this path";
+    /// A change without a cause.
+    CauseMissing = "cause_missing", 400, None, "a change needs a cause", "say why in the header `Assay-Cause` or in the field `cause`";
+    /// A change that does not say what it is based on.
+    PreconditionRequired = "precondition_required", 428, None, "this change must say which revision it is based on", "read the wish first and send its `ETag` as `If-Match`";
+    /// Someone else was faster.
+    PreconditionFailed = "precondition_failed", 412, None, "it was changed since it was read", "read the wish again, look at what changed, and repeat";
+    /// The life cycle has no such way.
+    TransitionNotAllowed = "transition_not_allowed", 409, None, "the life cycle has no way from the node's state to there", "see `allowed` for the states that may follow";
+    /// Something blocks it.
+    NodeNotReady = "node_not_ready", 409, None, "the node may not take work", "see its `readiness` for what blocks it";
+    /// Another has it.
+    AllocatedToAnother = "allocated_to_another", 409, None, "the node is allocated to another owner", "let its owner release it, or name that owner";
+    /// Not what a label may be.
+    LabelNotAllowed = "label_not_allowed", 422, None, "this is no label that can be set", "use keys and values as Kubernetes has them; keys below `assay.dev/` are the inventory's own";
+    /// A watcher comes from a revision that is not there.
+    RevisionGone = "revision_gone", 410, None, "there is no stream from that revision", "list the nodes again and watch from the revision of that list";
+    /// The server does not do its work.
+    NotReady = "not_ready", 503, Some(5), "the inventory is not ready", "repeat later; the operator should look at the log of the inventory";
     /// Too many requests from one source.
     RateLimited = "rate_limited", 429, Some(2), "too many requests from this source", "wait as long as Retry-After says, then repeat";
     /// Too much work at once.
@@ -121,6 +154,10 @@ pub struct Refusal {
     pub node_id: Option<String>,
     /// The public id of the token that it is about.
     pub token_id: Option<String>,
+    /// Who was refused, if that is known.
+    pub actor: Option<Box<str>>,
+    /// The states that may follow, where another was asked for.
+    pub allowed: &'static [State],
     /// A wait in seconds that is longer than the one of the code.
     pub retry_after_s: Option<u32>,
     /// Is its audit line written already?
@@ -132,6 +169,20 @@ impl Refusal {
     #[must_use]
     pub fn of_node(mut self, node_id: &str) -> Self {
         self.node_id = Some(node_id.to_owned());
+        self
+    }
+
+    /// Names who asked.
+    #[must_use]
+    pub fn of_actor(mut self, actor: String) -> Self {
+        self.actor = Some(actor.into_boxed_str());
+        self
+    }
+
+    /// Says what would have been possible.
+    #[must_use]
+    pub fn allowing(mut self, states: &'static [State]) -> Self {
+        self.allowed = states;
         self
     }
 
@@ -155,21 +206,40 @@ impl Refusal {
     }
 
     /// As it is sent.
-    pub fn problem(&self) -> Problem {
-        Problem {
+    pub fn document(&self) -> Document {
+        let problem = Problem {
             code: self.code.as_str().to_owned(),
             title: self.code.title().to_owned(),
             detail: self.detail.clone(),
             action: self.code.action().to_owned(),
             status: self.code.status(),
             retryable: self.code.retry_after_s().is_some(),
-        }
+        };
+        Document { problem, allowed: self.allowed }
     }
+}
+
+/// A problem document, with what only people are told.
+#[derive(Clone, Debug, Serialize)]
+pub struct Document {
+    #[serde(flatten)]
+    problem: Problem,
+    #[serde(skip_serializing_if = "<[State]>::is_empty")]
+    allowed: &'static [State],
 }
 
 impl From<Code> for Refusal {
     fn from(code: Code) -> Self {
-        Self { code, detail: None, node_id: None, token_id: None, retry_after_s: None, audited: false }
+        Self {
+            code,
+            detail: None,
+            node_id: None,
+            token_id: None,
+            actor: None,
+            allowed: &[],
+            retry_after_s: None,
+            audited: false,
+        }
     }
 }
 

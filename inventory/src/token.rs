@@ -34,10 +34,7 @@ impl Token {
     /// Reads a token.
     pub fn parse(text: &str) -> Result<Self, BadToken> {
         let (id, secret) = text.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).ok_or(BadToken)?;
-        let formed = |part: &str, chars: usize| {
-            part.len() == chars && part.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'))
-        };
-        (formed(id, ID_CHARS) && formed(secret, SECRET_CHARS))
+        (is_base32(id, ID_CHARS) && is_base32(secret, SECRET_CHARS))
             .then(|| Self { id: id.to_owned(), secret: secret.to_owned() })
             .ok_or(BadToken)
     }
@@ -86,8 +83,13 @@ pub fn redact(text: &str) -> String {
     out
 }
 
+/// Is the text so many digits of lower-case base32?
+pub(crate) fn is_base32(text: &str, chars: usize) -> bool {
+    text.len() == chars && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'))
+}
+
 /// Random bytes as lower-case base32.
-fn random_text<const N: usize>() -> Result<String, getrandom::Error> {
+pub(crate) fn random_text<const N: usize>() -> Result<String, getrandom::Error> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;
     Ok(BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())

@@ -211,9 +211,9 @@ fn unknown_paths_and_methods_are_told_apart() {
     let server = server(|_| {});
     let client = server.client();
     assert_eq!(client.get("/").0, 404);
-    assert_eq!(client.get("/v1/nodes").0, 404);
+    assert_eq!(client.get("/v1/machines").0, 404);
     assert_eq!(client.get("/v1/enrolments").0, 405);
-    assert!(client.get("/metrics").1.contains("\"code\":\"not_found\""));
+    assert!(client.get("/v2/nodes").1.contains("\"code\":\"not_found\""));
     assert_eq!(server.refusals("not_found").len(), 3);
     assert_eq!(server.refusals("method_not_allowed").len(), 1);
 }

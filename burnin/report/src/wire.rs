@@ -4,10 +4,15 @@
 //! POST /v1/enrolments                                            EnrolRequest  -> EnrolResponse
 //! PUT  /v1/nodes/{node}/boots/{boot}/reports/{sequence}          report bytes  -> ReportAck
 //!      header assay-signature: hex(Ed25519(context))             context: `signing_context`
+//! POST /v1/nodes/{node}/heartbeat                                Heartbeat     -> HeartbeatAck
+//! GET  /v1/nodes/{node}, /v1/nodes/{node}/readiness              the node's own record
+//!      headers assay-node, assay-boot, assay-signature           context: `heartbeat::request_context`
 //! ```
 //!
 //! Every refusal is a [`Problem`] (`application/problem+json`, RFC 9457). Both calls are idempotent: the same bytes
 //! again get the same answer.
+
+pub mod heartbeat;
 
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};

@@ -24,6 +24,7 @@ use super::handshakes::{HandshakeLimits, Handshakes, NoTime};
 use super::lag;
 use super::places::{Guest, Place, Places};
 use super::plain;
+use super::stall::Moving;
 use crate::api::Peer;
 use crate::limits::{Buckets, Pressure, Rate, source_of};
 use crate::refusal::{Code, Refusal};
@@ -44,6 +45,8 @@ pub struct ConnectionLimits {
     pub handshake: Duration,
     /// From the end of one request, or the handshake, to the end of the next header.
     pub header: Duration,
+    /// How long an answer may stand still because its client does not read.
+    pub stall: Duration,
     /// How long requests in work may take when the server stops.
     pub drain: Duration,
 }
@@ -57,6 +60,7 @@ impl Default for ConnectionLimits {
             handshakes: HandshakeLimits::default(),
             handshake: Duration::from_secs(5),
             header: Duration::from_secs(10),
+            stall: Duration::from_secs(30),
             drain: Duration::from_secs(10),
         }
     }
@@ -236,7 +240,10 @@ impl Acceptor {
             .timer(TokioTimer::new())
             .header_read_timeout(self.limits.header)
             .max_buf_size(HEADER_BYTES_MAX)
-            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
+            .serve_connection(
+                TokioIo::new(Moving::new(stream, self.limits.stall)),
+                TowerToHyperService::new(service),
+            );
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

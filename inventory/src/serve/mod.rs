@@ -4,6 +4,8 @@
 mod authority;
 mod tls;
 mod accept;
+mod stall;
+mod upkeep;
 mod places;
 mod handshakes;
 mod lag;
@@ -21,8 +23,9 @@ use tokio::sync::watch;
 
 pub use accept::ConnectionLimits;
 pub use handshakes::HandshakeLimits;
+pub use upkeep::UpkeepTimes;
 
-use crate::api::{self, RequestLimits};
+use crate::api::{self, Api, RequestLimits};
 use crate::ca::CaError;
 use crate::clock::Clock;
 use crate::files::{DataDir, DataDirError, write_atomic};
@@ -31,6 +34,7 @@ use crate::refusal::Refusal;
 use crate::store::{Location, Store, StoreError, StoreOptions};
 use accept::{Acceptor, listen};
 use tls::{TlsError, TlsKeeper};
+use upkeep::Upkeep;
 
 /// How to serve.
 #[derive(Clone, Debug)]
@@ -49,8 +53,10 @@ pub struct ServeOptions {
     pub requests: RequestLimits,
     /// Bounds on connections.
     pub connections: ConnectionLimits,
-    /// Bounds of the store.
+    /// Bounds of the store, and the times that the controller keeps.
     pub store: StoreOptions,
+    /// How often the server looks after things by itself.
+    pub upkeep: UpkeepTimes,
 }
 
 /// Why the server does not start or does not go on.
@@ -109,6 +115,7 @@ pub struct Server {
     acceptor: Acceptor,
     tls: TlsKeeper,
     store: Store,
+    upkeep: Upkeep,
     _lock: File,
 }
 
@@ -126,10 +133,12 @@ impl Server {
             if checks {
                 authority::check(&of_data, &store)?;
             }
+            // From here on.
+            store.count_transitions()?;
             Ok(store)
         };
         let store = tokio::task::spawn_blocking(open).await.map_err(|_| ServeError::StoreStopped)??;
-        let tls = TlsKeeper::new(data.clone(), options.names, clock)?;
+        let tls = TlsKeeper::new(data.clone(), options.names, Arc::clone(&clock))?;
         if is_shared {
             authority::agree(&data, &store, options.replace_ca).await?;
         }
@@ -137,11 +146,14 @@ impl Server {
         let listener = listen(options.listen).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         write_atomic(&data.endpoint(), format!("{address}\n").as_bytes(), 0o644)?;
+        let (head, known) = watch::channel(0);
         let pressure = Arc::new(Pressure::default());
-        let router = api::router(store.clone(), options.requests, Arc::clone(&pressure));
-        let router = router.map_err(ServeError::Threads)?;
+        let api =
+            Api::new(store.clone(), Arc::clone(&clock), known, (options.requests, Arc::clone(&pressure)));
+        let router = api::router(api.map_err(ServeError::Threads)?);
+        let upkeep = Upkeep { store: store.clone(), clock, times: options.upkeep, head };
         let acceptor = Acceptor::new(options.connections, tls.current(), (router, pressure), store.clone());
-        Ok(Self { data, address, listener, acceptor, tls, store, _lock: lock })
+        Ok(Self { data, address, listener, acceptor, tls, store, upkeep, _lock: lock })
     }
 
     /// Where it listens.
@@ -156,18 +168,23 @@ impl Server {
 
     /// Serves until `stop` is done, then finishes what is in work. An error means that the store failed.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
-        let Self { data, listener, acceptor, tls, store, _lock, .. } = self;
+        let Self { data, listener, acceptor, tls, store, upkeep, _lock, .. } = self;
         let mut failed = store.failed();
         let (stopping, stopped) = watch::channel(false);
         let serving = tokio::spawn(acceptor.run(listener, stopped));
         let renewing = tokio::spawn(tls.renew());
+        let (clock, of_upkeep) = (Arc::clone(&upkeep.clock), store.clone());
+        let keeping = tokio::spawn(upkeep.run());
         let outcome = tokio::select! {
             () = stop => Ok(()),
             // An error here means that the writing thread is gone, which is the same.
             _ = failed.wait_for(|failed| *failed) => Err(ServeError::StoreStopped),
         };
         renewing.abort();
+        // Ends the streams, too: they follow the last change, and nobody tells it any more.
+        keeping.abort();
         if outcome.is_ok() {
+            upkeep::flush(&of_upkeep, clock.as_ref()).await;
             stopping.send_replace(true);
             let _ = serving.await;
         } else {
@@ -175,6 +192,7 @@ impl Server {
         }
         // The address is no longer true; a missing file says so.
         let _ = fs::remove_file(data.endpoint());
+        drop(of_upkeep);
         // What waits is written before the last handle goes.
         tokio::task::spawn_blocking(move || drop(store)).await.unwrap_or_default();
         outcome

@@ -6,8 +6,10 @@ use report::{Plan, Verdict, VerdictRecord};
 
 use super::audit::Entry;
 use super::engine::{Answer, values};
+use super::people::{self, Facets};
 use super::tx::{Fault, Step, Tx, clean, to_json};
-use crate::lifecycle::State;
+use crate::lifecycle::readiness::blockers;
+use crate::lifecycle::{Policy, Standing, State};
 use crate::refusal::{Code, Refusal};
 
 /// A report whose signature was verified with the nonce, and that was judged here.
@@ -33,6 +35,8 @@ pub struct Submission {
     pub plan_digest: String,
     /// Our verdict.
     pub verdict: VerdictRecord,
+    /// What of it the node is listed by.
+    pub facets: Facets,
     /// Where it came from.
     pub source: String,
 }
@@ -43,7 +47,7 @@ struct Session {
     plan: String,
 }
 
-pub(super) fn accept(tx: &Tx<'_>, report: &Submission) -> Result<ReportAck, Fault> {
+pub(super) fn accept(tx: &Tx<'_>, report: &Submission, policy: &Policy) -> Result<ReportAck, Fault> {
     if let Some(ack) = stored_before(tx, report)? {
         return Ok(ack);
     }
@@ -56,7 +60,7 @@ pub(super) fn accept(tx: &Tx<'_>, report: &Submission) -> Result<ReportAck, Faul
             refuse(report, Code::PlanNotAccepted, format!("the enrolment asked for plan `{}`", session.plan))
         })?;
     let revision = tx.next_revision("report", &report.node_id)?;
-    let way = session.state.on_report(report.verdict.verdict);
+    let way = way(tx, report, &session, policy)?;
     let state = way.last().copied().unwrap_or(session.state);
     let pool = state.is_in_pool().then(|| if plan.is_software() { "software" } else { "gpu" });
     let ack = ReportAck {
@@ -69,7 +73,9 @@ pub(super) fn accept(tx: &Tx<'_>, report: &Submission) -> Result<ReportAck, Faul
     insert(tx, report, &plan.name, &ack)?;
     move_node(tx, report, session.state, &way, revision)?;
     tx.run(
-        "UPDATE nodes SET state = ?2, pool = ?3, revision = ?4, reason = CASE WHEN ?5 THEN ?6 ELSE reason END
+        "UPDATE nodes SET state = ?2, pool = ?3, revision = ?4, reason = CASE WHEN ?5 THEN ?6 ELSE reason END,
+                          reason_code = CASE WHEN ?5 THEN ?7 ELSE reason_code END, verdict = ?8,
+                          reported_at_ms = ?9, proven_at_ms = CASE WHEN ?8 = 'healthy' THEN ?9 ELSE proven_at_ms END
          WHERE id = ?1",
         values![
             &report.node_id,
@@ -78,9 +84,30 @@ pub(super) fn accept(tx: &Tx<'_>, report: &Submission) -> Result<ReportAck, Faul
             revision,
             !way.is_empty() || state == State::Validating,
             &reason(&report.verdict).map(|text| clean(&text)),
+            &reason_code(&report.verdict),
+            report.verdict.verdict.as_str(),
+            tx.now,
         ],
     )?;
+    people::derive(tx, &report.node_id, &report.facets)?;
+    people::refresh(tx, &report.node_id, policy)?;
     Ok(ack)
+}
+
+/// The way that the report leads the node. The last step, into the pool, is taken only if nothing else blocks it.
+fn way(tx: &Tx<'_>, report: &Submission, session: &Session, policy: &Policy) -> Result<Vec<State>, Fault> {
+    let verdict = report.verdict.verdict;
+    let mut way = session.state.on_report(verdict);
+    if way.last() == Some(&State::Available)
+        && let Some((before, _)) = people::load(tx, &report.node_id)?
+    {
+        let node =
+            Standing { state: State::Validating, verdict: Some(verdict), proven_at: Some(tx.now), ..before };
+        if !blockers(&node, policy, tx.now).is_empty() {
+            way.pop();
+        }
+    }
+    Ok(way)
 }
 
 fn refuse(report: &Submission, code: Code, detail: String) -> Refusal {
@@ -215,6 +242,15 @@ fn move_node(tx: &Tx<'_>, report: &Submission, start: State, way: &[State], revi
         from = *to;
     }
     Ok(())
+}
+
+/// The same as one word, to be found by.
+fn reason_code(verdict: &VerdictRecord) -> Option<String> {
+    if verdict.verdict == Verdict::Healthy {
+        return None;
+    }
+    let code = verdict.findings.first().map(|finding| clean(&finding.reason.code.to_string()));
+    Some(code.unwrap_or_else(|| verdict.verdict.as_str().to_owned()))
 }
 
 /// What keeps the node from better, in one line.

@@ -29,7 +29,9 @@ impl Entry {
         Self {
             action: "refused",
             code: Some(refusal.code.as_str()),
-            actor: refusal.token_id.as_ref().map_or_else(|| "client".to_owned(), |id| format!("token:{id}")),
+            actor: refusal.actor.as_deref().map(ToOwned::to_owned).unwrap_or_else(|| {
+                refusal.token_id.as_ref().map_or_else(|| "client".to_owned(), |id| format!("token:{id}"))
+            }),
             source: source.map(ToOwned::to_owned),
             node_id: refusal.node_id.clone(),
             token_id: refusal.token_id.clone(),

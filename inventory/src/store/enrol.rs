@@ -9,10 +9,10 @@ use report::wire::EnrolResponse;
 
 use super::audit::Entry;
 use super::engine::{Answer, values};
-use super::token;
 use super::tx::{Fault, Step, Tx, to_json};
+use super::{people, token};
 use crate::identity::{Evidence, node_id};
-use crate::lifecycle::State;
+use crate::lifecycle::{Policy, State};
 use crate::refusal::Code;
 use crate::token::Token;
 
@@ -44,7 +44,7 @@ struct Conflict {
     evidence: Evidence,
 }
 
-pub(super) fn enrol(tx: &Tx<'_>, request: &Enrolment) -> Result<EnrolResponse, Fault> {
+pub(super) fn enrol(tx: &Tx<'_>, request: &Enrolment, policy: &Policy) -> Result<EnrolResponse, Fault> {
     let plan = match admit(tx, request)? {
         Admission::SameRequest(response) => return Ok(response),
         Admission::Token { plan } => plan,
@@ -72,6 +72,8 @@ pub(super) fn enrol(tx: &Tx<'_>, request: &Enrolment) -> Result<EnrolResponse, F
         state: state.as_str().to_owned(),
     };
     finish(tx, request, &response, revision)?;
+    people::enrolled(tx, &id, &request.source)?;
+    people::refresh(tx, &id, policy)?;
     Ok(response)
 }
 

@@ -15,7 +15,9 @@ mod audit;
 mod token;
 mod enrol;
 mod accept;
+mod people;
 mod site;
+mod transfer;
 pub mod read;
 
 use std::fmt;
@@ -28,14 +30,22 @@ pub use accept::Submission;
 pub use audit::Entry;
 pub use engine::{DatabaseError, Location, LocationError};
 pub use enrol::Enrolment;
+pub use people::{
+    Allocation, Change, ChangeError, Created, Facets, Filter, Heartbeats, KeyError, KeyRow, Order, Page,
+    Readiness, WishChange, WishRow, create_key, label, revoke_key, wish,
+};
 pub use token::{IssuedToken, TTL_MAX, TokenError, issue};
+pub use transfer::{TransferError, Transferred, transfer};
 pub(crate) use tx::clean;
 
 use crate::clock::Clock;
+use crate::figures::Counters;
+use crate::lifecycle::Policy;
 use crate::limits::{Buckets, Rate};
 use crate::refusal::{Code, Refusal};
 use engine::values;
 use link::Link;
+use people::Uses;
 use read::View;
 use readers::Readers;
 use report::wire::{EnrolResponse, ReportAck};
@@ -102,6 +112,9 @@ pub enum StoreError {
     /// The database cannot be opened or prepared.
     #[error("opening the database")]
     Open(#[source] DatabaseError),
+    /// Writing failed.
+    #[error("writing the database")]
+    Write(#[source] DatabaseError),
     /// Reading failed.
     #[error("reading the database")]
     Read(#[source] DatabaseError),
@@ -124,11 +137,19 @@ pub struct StoreOptions {
     pub pages_max: u32,
     /// How many audit lines of one kind of refusal are written per second; the rest are counted.
     pub refusals: Rate,
+    /// The times that the controller keeps.
+    pub policy: Policy,
 }
 
 impl Default for StoreOptions {
     fn default() -> Self {
-        Self { queue: 1024, batch: 256, pages_max: 0, refusals: Rate { per_s: 1.0, burst: 500.0 } }
+        Self {
+            queue: 1024,
+            batch: 256,
+            pages_max: 0,
+            refusals: Rate { per_s: 1.0, burst: 500.0 },
+            policy: Policy::default(),
+        }
     }
 }
 
@@ -138,6 +159,10 @@ pub struct Store {
     writer: Arc<Writer>,
     readers: Arc<Readers>,
     meter: Arc<Buckets<Code>>,
+    policy: Policy,
+    heartbeats: Arc<Heartbeats>,
+    uses: Arc<Uses>,
+    counters: Arc<Counters>,
 }
 
 impl fmt::Debug for Store {
@@ -168,25 +193,33 @@ impl Store {
         let meter = Arc::new(Buckets::new(options.refusals, Code::ALL.len()));
         let link = Link::new(location.clone(), engine);
         let writer = Writer::spawn(link, options, clock, Arc::clone(&meter))?;
-        Ok(Self { writer: Arc::new(writer), readers: Arc::new(Readers::new(location)), meter })
+        Ok(Self {
+            writer: Arc::new(writer),
+            readers: Arc::new(Readers::new(location)),
+            meter,
+            policy: options.policy,
+            heartbeats: Arc::default(),
+            uses: Arc::default(),
+            counters: Arc::default(),
+        })
     }
 
     /// Lets a node in, or says why not.
     pub async fn enrol(&self, enrolment: Enrolment) -> Result<EnrolResponse, Refusal> {
-        let (source, work) = (enrolment.source.clone(), move |tx: &tx::Tx<'_>| enrol::enrol(tx, &enrolment));
-        self.writer.submit(Some(source), work).await
+        let (source, policy) = (enrolment.source.clone(), self.policy);
+        self.submit(Some(source), move |tx: &tx::Tx<'_>| enrol::enrol(tx, &enrolment, &policy)).await
     }
 
     /// Stores a report whose signature was verified and whose verdict was computed here.
     pub async fn accept(&self, submission: Submission) -> Result<ReportAck, Refusal> {
-        let (source, work) =
-            (submission.source.clone(), move |tx: &tx::Tx<'_>| accept::accept(tx, &submission));
-        self.writer.submit(Some(source), work).await
+        let (source, policy) = (submission.source.clone(), self.policy);
+        self.submit(Some(source), move |tx: &tx::Tx<'_>| accept::accept(tx, &submission, &policy)).await
     }
 
     /// Writes the audit line of a refusal that has no transaction of its own, unless there were too many of its kind;
     /// then it is counted. Waits until the line is durable.
     pub async fn record_refusal(&self, source: &str, refusal: &Refusal) {
+        self.counters.refused(refusal.code);
         if refusal.audited {
             return;
         }
@@ -212,6 +245,31 @@ impl Store {
     /// Shows the record of one moment; `read` runs again if the connection turns out to be lost. Blocks on disk or network.
     pub fn view<T>(&self, read: impl Fn(&View) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.readers.view(read)
+    }
+
+    /// The times that the controller keeps.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// What nodes were heard of.
+    pub fn heartbeats(&self) -> &Heartbeats {
+        &self.heartbeats
+    }
+
+    /// What is counted while it runs.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Has a write done and waits until it is durable.
+    async fn submit<T: Send + 'static>(
+        &self,
+        source: Option<String>,
+        work: impl FnOnce(&tx::Tx<'_>) -> Result<T, tx::Fault> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let _timed = self.counters.wait();
+        self.writer.submit(source, work).await
     }
 
     /// Becomes `true` when the store stopped since a write failed. A dropped sender means the same.

@@ -1,5 +1,7 @@
 //! The record as people and programs read it, straight from the database; a server may run meanwhile.
 
+use std::collections::BTreeMap;
+
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use report::VerdictRecord;
@@ -9,7 +11,6 @@ use serde::Serialize;
 use super::engine::{Answer, DatabaseError, Engine, Location, Row, Value, values};
 use super::{StoreError, schema};
 use crate::identity::Evidence;
-use crate::lifecycle::State;
 
 /// One node in a list.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -18,16 +19,34 @@ pub struct NodeSummary {
     pub id: String,
     /// Where it stands.
     pub state: String,
+    /// Since when.
+    pub since: Timestamp,
     /// The pool it takes work from.
     pub pool: Option<String>,
+    /// Who has work on it.
+    pub owner: Option<String>,
     /// What keeps it from better.
     pub reason: Option<String>,
+    /// The same as one word.
+    pub reason_code: Option<String>,
     /// What it calls itself; a hint.
     pub hostname: Option<String>,
-    /// Verdict on its last report.
+    /// Where it last enrolled from.
+    pub address: Option<String>,
+    /// The model of its devices.
+    pub model: Option<String>,
+    /// How many of them there are.
+    pub devices: Option<u32>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Verdict on the last report of its current boot.
     pub verdict: Option<String>,
-    /// When that came in.
+    /// When its last report came in.
     pub reported_at: Option<Timestamp>,
+    /// What the operator wants of it.
+    pub wish: String,
+    /// Is it held where it is?
+    pub hold: bool,
     /// When it first enrolled.
     pub created_at: Timestamp,
     /// Its last change.
@@ -150,11 +169,17 @@ pub struct AuditRow {
     pub dropped: u64,
 }
 
-const SUMMARY: &str = "
-    SELECT n.id, n.state, n.pool, n.reason, n.hostname, r.verdict, r.received_at_ms, n.created_at_ms, n.revision,
-           n.public_key
-    FROM nodes n LEFT JOIN reports r
-      ON r.revision = (SELECT max(revision) FROM reports WHERE node_id = n.id)";
+/// What [`summary`] reads, of nodes called `n`.
+pub(super) const SUMMARY_COLUMNS: &str = "
+    n.id, n.state, n.since_ms, n.pool, n.owner, n.reason, n.reason_code, n.hostname, n.address, n.model, n.devices,
+    n.labels, n.verdict, n.reported_at_ms, n.wish, n.hold, n.created_at_ms, n.revision";
+
+/// What [`audit_row`] reads.
+pub(super) const AUDIT_COLUMNS: &str =
+    "id, at_ms, action, code, actor, source, node_id, token_id, detail, dropped";
+
+/// Rows of each list in the page of one node.
+const LIST_MAX: u32 = 50;
 
 /// A view of the database at one moment.
 #[derive(Debug)]
@@ -180,21 +205,10 @@ impl View {
         Ok(self.engine)
     }
 
-    /// All nodes, or those in one state, by name.
-    pub fn nodes(&self, state: Option<State>) -> Result<Vec<NodeSummary>, StoreError> {
-        match state {
-            None => self.all(&format!("{SUMMARY} ORDER BY n.id"), &[], summary),
-            Some(state) => {
-                let sql = format!("{SUMMARY} WHERE n.state = ?1 ORDER BY n.id");
-                self.all(&sql, values![state.as_str()], summary)
-            }
-        }
-    }
-
-    /// All about one node, if there is one of that name.
+    /// All about one node, if there is one of that name; of boots, reports and transitions the latest.
     pub fn node(&self, id: &str) -> Result<Option<NodeDetail>, StoreError> {
-        let sql = format!("{SUMMARY} WHERE n.id = ?1");
-        let found = self.one(&sql, values![id], |row| Ok((summary(row)?, HEXLOWER.encode(row.get(9)?))))?;
+        let sql = format!("SELECT {SUMMARY_COLUMNS}, n.public_key FROM nodes n WHERE n.id = ?1");
+        let found = self.one(&sql, values![id], |row| Ok((summary(row)?, HEXLOWER.encode(row.get(18)?))))?;
         let Some((summary, public_key)) = found else { return Ok(None) };
         Ok(Some(NodeDetail {
             summary,
@@ -212,20 +226,20 @@ impl View {
             )?,
             boots: self.all(
                 "SELECT boot_id, plan, is_current, opened_at_ms, revision FROM boots
-                 WHERE node_id = ?1 ORDER BY revision DESC",
-                values![id],
+                 WHERE node_id = ?1 ORDER BY revision DESC LIMIT ?2",
+                values![id, LIST_MAX],
                 boot,
             )?,
             reports: self.all(
                 "SELECT revision, boot_id, sequence, run_id, plan, ack, sha256,
-                        received_at_ms FROM reports WHERE node_id = ?1 ORDER BY revision DESC",
-                values![id],
+                        received_at_ms FROM reports WHERE node_id = ?1 ORDER BY revision DESC LIMIT ?2",
+                values![id, LIST_MAX],
                 report_row,
             )?,
             transitions: self.all(
                 "SELECT from_state, to_state, cause, actor, evidence, at_ms, revision FROM transitions
-                 WHERE node_id = ?1 ORDER BY id DESC",
-                values![id],
+                 WHERE node_id = ?1 ORDER BY id DESC LIMIT ?2",
+                values![id, LIST_MAX],
                 transition,
             )?,
         }))
@@ -239,8 +253,7 @@ impl View {
     /// The last lines of the audit, the oldest of them first.
     pub fn audit(&self, last: u32) -> Result<Vec<AuditRow>, StoreError> {
         let mut rows = self.all(
-            "SELECT id, at_ms, action, code, actor, source, node_id, token_id, detail, dropped FROM audit
-             ORDER BY id DESC LIMIT ?1",
+            &format!("SELECT {AUDIT_COLUMNS} FROM audit ORDER BY id DESC LIMIT ?1"),
             values![last],
             audit_row,
         )?;
@@ -248,7 +261,7 @@ impl View {
         Ok(rows)
     }
 
-    fn one<T>(
+    pub(super) fn one<T>(
         &self,
         sql: &str,
         values: &[Value<'_>],
@@ -257,7 +270,7 @@ impl View {
         self.engine.one(sql, values, read).map_err(StoreError::Read)
     }
 
-    fn all<T>(
+    pub(super) fn all<T>(
         &self,
         sql: &str,
         values: &[Value<'_>],
@@ -267,17 +280,29 @@ impl View {
     }
 }
 
-fn summary(row: &Row<'_>) -> Answer<NodeSummary> {
+pub(super) fn summary(row: &Row<'_>) -> Answer<NodeSummary> {
+    // Empty until the first label.
+    let labels: &str = row.get(11)?;
+    let labels = if labels.is_empty() { Ok(BTreeMap::new()) } else { serde_json::from_str(labels) };
     Ok(NodeSummary {
         id: row.get(0)?,
         state: row.get(1)?,
-        pool: row.get(2)?,
-        reason: row.get(3)?,
-        hostname: row.get(4)?,
-        verdict: row.get(5)?,
-        reported_at: row.get(6)?,
-        created_at: row.get(7)?,
-        revision: row.get(8)?,
+        since: row.get(2)?,
+        pool: row.get(3)?,
+        owner: row.get(4)?,
+        reason: row.get(5)?,
+        reason_code: row.get(6)?,
+        hostname: row.get(7)?,
+        address: row.get(8)?,
+        model: row.get(9)?,
+        devices: row.get(10)?,
+        labels: labels.map_err(|_| DatabaseError::Value { column: 11, expected: "labels" })?,
+        verdict: row.get(12)?,
+        reported_at: row.get(13)?,
+        wish: row.get(14)?,
+        hold: row.get(15)?,
+        created_at: row.get(16)?,
+        revision: row.get(17)?,
     })
 }
 
@@ -305,7 +330,7 @@ fn boot(row: &Row<'_>) -> Answer<Boot> {
     })
 }
 
-fn report_row(row: &Row<'_>) -> Answer<ReportRow> {
+pub(super) fn report_row(row: &Row<'_>) -> Answer<ReportRow> {
     let unreadable = |_| DatabaseError::Value { column: 5, expected: "answer to a report" };
     let ack: ReportAck = serde_json::from_str(row.get(5)?).map_err(unreadable)?;
     Ok(ReportRow {
@@ -320,7 +345,7 @@ fn report_row(row: &Row<'_>) -> Answer<ReportRow> {
     })
 }
 
-fn transition(row: &Row<'_>) -> Answer<Transition> {
+pub(super) fn transition(row: &Row<'_>) -> Answer<Transition> {
     Ok(Transition {
         from: row.get(0)?,
         to: row.get(1)?,
@@ -332,7 +357,7 @@ fn transition(row: &Row<'_>) -> Answer<Transition> {
     })
 }
 
-fn audit_row(row: &Row<'_>) -> Answer<AuditRow> {
+pub(super) fn audit_row(row: &Row<'_>) -> Answer<AuditRow> {
     Ok(AuditRow {
         id: row.get(0)?,
         at: row.get(1)?,

@@ -7,11 +7,14 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 
 use super::StoreError;
-use super::engine::{self, Engine, Health, Location, Purpose};
+use super::engine::{self, DatabaseError, Engine, Health, Location, Purpose};
 
 /// Each with its number, in rising order. A database has the number of the last one that it has seen.
-const MIGRATIONS: &[(usize, &str)] =
-    &[(1, include_str!("migrations/0001_record.sql")), (7, include_str!("migrations/0007_site.sql"))];
+const MIGRATIONS: &[(usize, &str)] = &[
+    (1, include_str!("migrations/0001_record.sql")),
+    (4, include_str!("migrations/0004_people.sql")),
+    (7, include_str!("migrations/0007_site.sql")),
+];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: usize = MIGRATIONS[MIGRATIONS.len() - 1].0;
@@ -23,10 +26,11 @@ pub(super) fn open_for_writing(location: &Location, pages_max: u32) -> Result<Bo
         let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
         made.map_err(|source| StoreError::Make { path: path.clone(), source })?;
     }
-    let engine = engine::connect(location, Purpose::Write { pages_max }).map_err(StoreError::Open)?;
+    let engine =
+        engine::connect(location, Purpose::Write { pages_max }).map_err(|error| opening(location, error))?;
     // Before anything is written: a database of a newer version stays as it is.
     check_version(engine.as_ref(), location)?;
-    engine.adopt().map_err(StoreError::Open)?;
+    engine.adopt().map_err(|error| opening(location, error))?;
     migrate(engine.as_ref(), location)?;
     Ok(engine)
 }
@@ -38,7 +42,7 @@ pub(super) fn open_for_reading(location: &Location) -> Result<Box<dyn Engine>, S
     {
         return Err(StoreError::Missing { path: path.clone() });
     }
-    let engine = engine::connect(location, Purpose::Read).map_err(StoreError::Open)?;
+    let engine = engine::connect(location, Purpose::Read).map_err(|error| opening(location, error))?;
     match check_version(engine.as_ref(), location)? {
         VERSION => Ok(engine),
         _ => Err(StoreError::Older { database: location.to_string() }),
@@ -48,15 +52,25 @@ pub(super) fn open_for_reading(location: &Location) -> Result<Box<dyn Engine>, S
 /// Looks for damage, and whether a commit will be on disk.
 pub(super) fn check_health(engine: &dyn Engine, location: &Location) -> Result<(), StoreError> {
     let database = || location.to_string();
-    match engine.health().map_err(StoreError::Open)? {
+    match engine.health().map_err(|error| opening(location, error))? {
         Health::Well => Ok(()),
         Health::Damaged(detail) => Err(StoreError::Damaged { database: database(), detail }),
         Health::NotDurable(detail) => Err(StoreError::NotDurable { database: database(), detail }),
     }
 }
 
+/// Damage may show before it is looked for.
+fn opening(location: &Location, error: DatabaseError) -> StoreError {
+    match error {
+        DatabaseError::Damaged(cause) => {
+            StoreError::Damaged { database: location.to_string(), detail: cause.to_string() }
+        }
+        error => StoreError::Open(error),
+    }
+}
+
 fn check_version(engine: &dyn Engine, location: &Location) -> Result<usize, StoreError> {
-    let found = engine.version().map_err(StoreError::Open)?;
+    let found = engine.version().map_err(|error| opening(location, error))?;
     if found > VERSION {
         return Err(StoreError::Newer { database: location.to_string(), found, known: VERSION });
     }
@@ -65,14 +79,14 @@ fn check_version(engine: &dyn Engine, location: &Location) -> Result<usize, Stor
 
 /// In one transaction: a failure leaves the version that was there.
 fn migrate(engine: &dyn Engine, location: &Location) -> Result<(), StoreError> {
-    engine.begin_write().map_err(StoreError::Open)?;
+    engine.begin_write().map_err(|error| opening(location, error))?;
     // Inside the transaction: another process may have migrated in the meantime.
     let found = check_version(engine, location)?;
     for (number, sql) in MIGRATIONS.iter().filter(|(number, _)| *number > found) {
-        engine.script(&engine.dialect().of_migration(sql)).map_err(StoreError::Open)?;
-        engine.set_version(*number).map_err(StoreError::Open)?;
+        engine.script(&engine.dialect().of_migration(sql)).map_err(|error| opening(location, error))?;
+        engine.set_version(*number).map_err(|error| opening(location, error))?;
     }
-    engine.commit().map_err(StoreError::Open)
+    engine.commit().map_err(|error| opening(location, error))
 }
 
 #[cfg(test)]

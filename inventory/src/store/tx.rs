@@ -4,10 +4,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::audit::Entry;
-use super::engine::{Answer, DatabaseError, Engine, Row, Value, values};
+use super::engine::{Answer, DatabaseError, Engine, Location, Row, Value, values};
+use super::{StoreError, schema};
 use crate::clock::Clock;
 use crate::lifecycle::State;
-use crate::limits::Buckets;
+use crate::limits::{Buckets, Rate};
 use crate::refusal::{Code, Refusal};
 use crate::token;
 
@@ -114,6 +115,10 @@ impl<'a> Tx<'a> {
                 step.revision,
             ],
         )?;
+        self.run(
+            "UPDATE nodes SET since_ms = ?2 WHERE id = ?1 AND since_ms <> ?2",
+            values![step.node_id, self.now],
+        )?;
         let from = step.from.map_or("new", State::as_str);
         let entry = Entry {
             action: "transition",
@@ -152,6 +157,32 @@ impl<'a> Tx<'a> {
             Err(_) => Ok(()),
         }
     }
+}
+
+/// Does one write from a process of its own, in its own transaction; works while a server runs. What is refused leaves its
+/// audit line.
+pub(super) fn alone<T>(
+    location: impl Into<Location>,
+    clock: &dyn Clock,
+    work: impl FnOnce(&Tx<'_>) -> Result<T, Fault>,
+) -> Result<Result<T, Refusal>, StoreError> {
+    let engine = schema::open_for_writing(&location.into(), 0)?;
+    let write = || -> Answer<Result<T, Refusal>> {
+        engine.begin_write()?;
+        let meter = Buckets::new(Rate { per_s: 0.0, burst: 1.0 }, 1);
+        let tx = Tx::new(engine.as_ref(), clock, &meter);
+        let done = match work(&tx) {
+            Ok(done) => Ok(done),
+            Err(Fault::Database(error)) => return Err(error),
+            Err(Fault::Refused(refusal)) => {
+                tx.audit_refusal(None, &refusal)?;
+                Err(refusal)
+            }
+        };
+        engine.commit()?;
+        Ok(done)
+    };
+    write().map_err(StoreError::Write)
 }
 
 /// A text from outside, fit to be kept and shown: short, without control characters, without the secret of a token.

@@ -1,13 +1,12 @@
 //! `inventory node`: all about one node, and what it is made of.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 
 use super::hardware::Hardware;
-use super::{Site, WRONG_USAGE, print, show};
+use super::{Site, no_such_node, print, show};
 
 /// Show all about one node
 #[derive(Debug, Args)]
@@ -22,14 +21,7 @@ pub(crate) struct Node {
 impl Node {
     pub(crate) fn run(self, site: &Site) -> Result<ExitCode> {
         let view = site.view()?;
-        let Some(node) = view.node(&self.id)? else {
-            writeln!(
-                io::stderr(),
-                "inventory: there is no node `{}`: `inventory nodes` lists those there are",
-                report::text::clean(&self.id)
-            )?;
-            return Ok(ExitCode::from(WRONG_USAGE));
-        };
+        let Some(node) = view.node(&self.id)? else { return no_such_node(&self.id) };
         let hardware = Hardware::of(&view, &node)?;
         let mut document = serde_json::to_value(&node)?;
         document["hardware"] = serde_json::to_value(&hardware)?;

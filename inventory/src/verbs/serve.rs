@@ -29,6 +29,9 @@ pub(crate) struct Serve {
     /// Connections that one source may have open
     #[arg(long, value_name = "N", default_value_t = 128)]
     connections_per_source: usize,
+    /// How long a node may stay in a state, for example validating=2h or proof=30d; may be repeated
+    #[arg(long = "time", value_name = "STATE=TIME")]
+    times: Vec<String>,
     /// With --database: the CA in --data replaces the one that the servers on the database had so far
     #[arg(long)]
     replace_ca: bool,
@@ -45,11 +48,15 @@ impl Serve {
             requests: Default::default(),
             connections: Default::default(),
             store: Default::default(),
+            upkeep: Default::default(),
         };
         let per_s = f64::from(self.requests_per_s);
         options.requests.per_source = Rate { per_s, burst: 10.0 * per_s };
         options.connections.rate = options.requests.per_source;
         options.connections.per_source = self.connections_per_source;
+        for time in &self.times {
+            options.store.policy.set(time)?;
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         runtime.block_on(serve(options))?;
         Ok(ExitCode::SUCCESS)

@@ -2,20 +2,23 @@
 
 use std::fmt::Write as _;
 
-use inventory::lifecycle::State;
 use inventory::store::read::{AuditRow, NodeDetail, NodeSummary};
+use inventory::store::{Filter, KeyRow, Readiness};
 use jiff::Timestamp;
 use report::text::clean;
 
 use super::hardware::Hardware;
 
 /// Nodes, one per line.
-pub(crate) fn nodes(nodes: &[NodeSummary], state: Option<State>) -> String {
+pub(crate) fn nodes(nodes: &[NodeSummary], filter: &Filter) -> String {
     if nodes.is_empty() {
-        return match state {
-            Some(state) => format!("no node is {state}: `inventory nodes` lists all\n"),
-            None => "no nodes yet: run `inventory serve`, make a token with `inventory token`, and boot a node with it\n"
-                .to_owned(),
+        return match &filter.states[..] {
+            [] if *filter == Filter::default() => {
+                "no nodes yet: run `inventory serve`, make a token with `inventory token`, and boot a node with it\n"
+                    .to_owned()
+            }
+            [state] => format!("no such node is {state}: `inventory nodes` lists all\n"),
+            _ => "no node is like that: `inventory nodes` lists all\n".to_owned(),
         };
     }
     let rows = nodes.iter().map(|node| {
@@ -23,33 +26,88 @@ pub(crate) fn nodes(nodes: &[NodeSummary], state: Option<State>) -> String {
             node.id.clone(),
             node.state.clone(),
             or_dash(node.pool.as_deref()),
+            wish(&node.wish, node.hold),
             or_dash(node.verdict.as_deref()),
             node.reported_at.map_or_else(|| "-".to_owned(), time),
             or_dash(node.hostname.as_deref()),
             node.reason.clone().unwrap_or_default(),
         ]
     });
-    table(["NODE", "STATE", "POOL", "VERDICT", "REPORTED", "HOSTNAME", "REASON"], rows)
+    table(["NODE", "STATE", "POOL", "WISH", "VERDICT", "REPORTED", "HOSTNAME", "REASON"], rows)
+}
+
+/// What is wanted of a node.
+fn wish(wish: &str, hold: bool) -> String {
+    if hold { format!("{wish}, held") } else { wish.to_owned() }
+}
+
+/// May a node take work, and what blocks it.
+pub(crate) fn readiness(readiness: &Readiness) -> String {
+    let answer = if readiness.ready { "ready" } else { "not ready" };
+    let mut out = format!("{answer}, {}\n", readiness.state);
+    let rows = readiness.conditions.iter().map(|condition| {
+        let blocks = readiness.blocking.contains(&condition.kind);
+        [
+            condition.kind.clone(),
+            format!("{:?}", condition.status),
+            if blocks { "blocks".to_owned() } else { "-".to_owned() },
+            time(condition.last_transition_time),
+            condition.reason.clone(),
+            condition.message.clone(),
+        ]
+    });
+    out += &table(["CONDITION", "STATUS", "BLOCKS", "SINCE", "REASON", "MESSAGE"], rows);
+    out
+}
+
+/// Access keys, one per line.
+pub(crate) fn access_keys(keys: &[KeyRow]) -> String {
+    if keys.is_empty() {
+        return "no access keys: make one with `inventory access-key create`\n".to_owned();
+    }
+    let at = |time: Option<Timestamp>| time.map_or_else(|| "-".to_owned(), self::time);
+    let rows = keys.iter().map(|key| {
+        let (name, role) = (key.name.clone(), key.role.clone());
+        [
+            key.id.clone(),
+            name,
+            role,
+            time(key.created_at),
+            at(key.expires_at),
+            at(key.revoked_at),
+            at(key.used_at),
+        ]
+    });
+    table(["KEY", "NAME", "ROLE", "CREATED", "EXPIRES", "REVOKED", "LAST USED"], rows)
+}
+
+/// The record of one node, a line for each field.
+fn record(node: &NodeDetail) -> String {
+    let summary = &node.summary;
+    let labels: Vec<_> = summary.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let or_dash = |text: &Option<String>| or_dash(text.as_deref());
+    let fields = [
+        ("node", Some(summary.id.clone())),
+        ("state", Some(summary.state.clone())),
+        ("since", Some(time(summary.since))),
+        ("pool", Some(or_dash(&summary.pool))),
+        ("wish", Some(wish(&summary.wish, summary.hold))),
+        ("owner", summary.owner.clone()),
+        ("reason", summary.reason.clone()),
+        ("hostname", Some(or_dash(&summary.hostname))),
+        ("labels", (!labels.is_empty()).then(|| labels.join(" "))),
+        ("created", Some(time(summary.created_at))),
+        ("revision", Some(summary.revision.to_string())),
+        ("public key", Some(node.public_key.clone())),
+    ];
+    let lines =
+        fields.into_iter().filter_map(|(name, value)| Some(format!("{name:<11} {}\n", clean(&value?))));
+    lines.collect()
 }
 
 /// One node with all that is known of it.
 pub(crate) fn node(node: &NodeDetail, hardware: Option<&Hardware>) -> String {
-    let summary = &node.summary;
-    let mut out = String::new();
-    let mut field = |name: &str, value: &str| {
-        // Writing to a String cannot fail.
-        let _ = writeln!(out, "{name:<11} {}", clean(value));
-    };
-    field("node", &summary.id);
-    field("state", &summary.state);
-    field("pool", summary.pool.as_deref().unwrap_or("-"));
-    if let Some(reason) = &summary.reason {
-        field("reason", reason);
-    }
-    field("hostname", summary.hostname.as_deref().unwrap_or("-"));
-    field("created", &time(summary.created_at));
-    field("revision", &summary.revision.to_string());
-    field("public key", &node.public_key);
+    let mut out = record(node);
     let evidence = node.evidence.iter().map(|e| [e.kind.clone(), e.value.clone()]);
     section(
         &mut out,
@@ -171,6 +229,7 @@ fn time(at: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inventory::lifecycle::State;
 
     #[test]
     fn columns_are_aligned_and_control_characters_do_not_reach_the_terminal() {
@@ -181,8 +240,9 @@ mod tests {
 
     #[test]
     fn an_empty_list_says_what_to_do() {
-        assert!(nodes(&[], None).contains("inventory token"));
-        assert!(nodes(&[], Some(State::Failed)).contains("failed"));
+        assert!(nodes(&[], &Filter::default()).contains("inventory token"));
+        let failed = Filter { states: vec![State::Failed], ..Filter::default() };
+        assert!(nodes(&[], &failed).contains("failed"));
         assert!(audit(&[]).contains("inventory serve"));
     }
 }

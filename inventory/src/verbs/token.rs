@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 use clap::Args;
 use inventory::clock::SystemClock;
-use inventory::files::DataDir;
 use inventory::store;
 use jiff::SignedDuration;
 
@@ -28,10 +27,7 @@ pub(crate) struct Token {
 
 impl Token {
     pub(crate) fn run(self, site: &Site) -> Result<ExitCode> {
-        if site.database.is_none() {
-            DataDir::create(&site.data)?;
-        }
-        let issued = store::issue(site.location(), &SystemClock, &self.plan, self.ttl, 1)?;
+        let issued = store::issue(site.create()?, &SystemClock, &self.plan, self.ttl, 1)?;
         let Some(token) = issued.first() else { bail!("no token was made") };
         // The token alone on standard output, so that a script can take it.
         print(self.json, token, || format!("{}\n", token.token))?;

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test program uses a part of it, as its own module")]
 
+pub mod people;
 pub mod postgres;
 
 use std::path::{Path, PathBuf};
@@ -43,6 +44,18 @@ pub fn random<const N: usize>() -> [u8; N] {
 pub fn random_uuid() -> String {
     let hex = HEXLOWER.encode(&random::<16>());
     [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+}
+
+/// Waits until it is so: another thread does it.
+#[expect(clippy::disallowed_methods, reason = "waits for another thread")]
+pub fn await_that(what: &str, is_so: impl Fn() -> bool) {
+    for _ in 0..400 {
+        if is_so() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+    panic!("waited in vain: {what}");
 }
 
 /// A machine that wants in.
@@ -307,6 +320,7 @@ impl TestServer {
             requests: Default::default(),
             connections: Default::default(),
             store: Default::default(),
+            upkeep: Default::default(),
         };
         options.requests.per_source = Rate { per_s: 1e6, burst: 1e6 };
         options.connections.per_source = 512;

@@ -93,6 +93,7 @@ impl Postgres {
             .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-U", "assay", "-h"])
             .arg(self.directory.path())
             .args(["-c", statement, database])
+            .stdout(Stdio::piped())
             .output()
             .unwrap();
         assert!(output.status.success(), "{statement}: {}", String::from_utf8_lossy(&output.stderr));

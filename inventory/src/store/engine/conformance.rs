@@ -21,6 +21,8 @@ const PROMISES: &[Promise] = &[
     ("writers come one after the other", writers),
     ("a rolled back transaction leaves nothing", rollback),
     ("the version is kept with the tables", versions),
+    ("a table is described as it was made, and the version is none", descriptions),
+    ("a reference may come before its row, until it is looked at", references),
 ];
 
 fn keep(fresh: impl Fn() -> Location) {
@@ -231,4 +233,41 @@ fn versions(location: &Location) {
     assert_eq!(open(location).version().unwrap(), 8);
     assert_eq!(engine.health().unwrap(), Health::Well);
     engine.tidy().unwrap();
+}
+
+fn descriptions(location: &Location) {
+    let engine = open(location);
+    engine.set_version(1).unwrap();
+    let sql = "CREATE TABLE a (z {text} NOT NULL, y {integer} NOT NULL, x {bytes}, PRIMARY KEY (y, z)) {keyed table}";
+    engine.script(&engine.dialect().of_migration(sql)).unwrap();
+    let tables = engine.tables().unwrap();
+    let names: Vec<_> = tables.iter().map(|table| table.name.as_str()).collect();
+    assert_eq!(names, ["t", "a"]);
+    assert_eq!(
+        (tables[0].columns.join(" "), tables[0].key.join(" ")),
+        ("id name data level".into(), "id".into())
+    );
+    assert_eq!((tables[1].columns.join(" "), tables[1].key.join(" ")), ("z y x".into(), "y z".into()));
+}
+
+fn references(location: &Location) {
+    let engine = open(location);
+    let sql = "CREATE TABLE r (id {integer} PRIMARY KEY, t {integer} REFERENCES t (id)) {table}";
+    engine.script(&engine.dialect().of_migration(sql)).unwrap();
+    let refer = || engine.run("INSERT INTO r (id, t) VALUES (1, 7)", &[]);
+    assert!(refer().unwrap_err().is_about_this_job_only());
+    engine.begin_write().unwrap();
+    engine.loosen_references().unwrap();
+    refer().unwrap();
+    put(engine.as_ref(), 7, "seven").unwrap();
+    engine.tighten_references().unwrap();
+    engine.commit().unwrap();
+    engine.run("INSERT INTO r (id, t) VALUES (2, 8)", &[]).unwrap_err();
+    // One that never comes is found.
+    engine.begin_write().unwrap();
+    engine.loosen_references().unwrap();
+    engine.run("INSERT INTO r (id, t) VALUES (3, 9)", &[]).unwrap();
+    engine.tighten_references().and_then(|()| engine.commit()).unwrap_err();
+    engine.rollback().unwrap();
+    assert_eq!(engine.one("SELECT count(*) FROM r", &[], |row| row.get(0)).unwrap(), Some(1u32));
 }

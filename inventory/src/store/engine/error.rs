@@ -24,6 +24,9 @@ pub enum DatabaseError {
     /// The connection is gone; whether what was last asked was done is not known.
     #[error("the connection to the database is lost")]
     Lost(#[source] Cause),
+    /// What is in the file is not what was written.
+    #[error("the database is damaged")]
+    Damaged(#[source] Cause),
     /// The disk, the file or the server failed, or a statement is wrong.
     #[error("the database failed")]
     Fatal(#[source] Cause),

@@ -47,6 +47,15 @@ pub(super) enum Health {
     NotDurable(String),
 }
 
+/// A table as the database itself describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) columns: Vec<String>,
+    /// The columns of its primary key, in their order in it.
+    pub(super) key: Vec<String>,
+}
+
 /// One connection. Not shared: who has it is alone with its transaction.
 pub(super) trait Engine: Debug + Send {
     /// Which words its tables are made with.
@@ -82,6 +91,12 @@ pub(super) trait Engine: Debug + Send {
     fn version(&self) -> Answer<usize>;
     /// Writes that down.
     fn set_version(&self, version: usize) -> Answer<()>;
+    /// All tables of the store, in the order in which they were made.
+    fn tables(&self) -> Answer<Vec<Table>>;
+    /// Within a transaction: a row may refer to one that comes later.
+    fn loosen_references(&self) -> Answer<()>;
+    /// And now each must be there.
+    fn tighten_references(&self) -> Answer<()>;
     /// Looks for damage.
     fn health(&self) -> Answer<Health>;
     /// What is to be done now and then between transactions.
@@ -119,6 +134,16 @@ impl dyn Engine + '_ {
             Ok(())
         })?;
         Ok(found)
+    }
+}
+
+impl Table {
+    /// From the names of its columns, each with its place in the primary key, from 1 up, or 0.
+    fn of_columns(name: String, columns: Vec<(String, i64)>) -> Self {
+        let mut key: Vec<_> = columns.iter().filter(|(_, place)| *place > 0).collect();
+        key.sort_by_key(|(_, place)| *place);
+        let key = key.into_iter().map(|(column, _)| column.clone()).collect();
+        Self { name, columns: columns.into_iter().map(|(column, _)| column).collect(), key }
     }
 }
 

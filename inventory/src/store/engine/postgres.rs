@@ -20,7 +20,7 @@ use tokio_postgres::{Client, NoTls, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::location::Server;
-use super::{Answer, DatabaseError, Dialect, Engine, Health, Purpose, Row, Value};
+use super::{Answer, DatabaseError, Dialect, Engine, Health, Purpose, Row, Table, Value, values};
 
 /// Key of the lock that a writer takes: `assay` in ASCII.
 const WRITER_LOCK: i64 = 0x61_73_73_61_79;
@@ -233,6 +233,32 @@ impl Engine for Postgres {
         ))
     }
 
+    fn tables(&self) -> Answer<Vec<Table>> {
+        let engine: &dyn Engine = self;
+        let sql = "SELECT relname::TEXT FROM pg_class
+                   WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
+                     AND relname <> 'schema_version' ORDER BY oid";
+        let names: Vec<String> = engine.all(sql, &[], |row| row.get(0))?;
+        let columns = |name: String| {
+            // The places in an index count from 0.
+            let sql = "SELECT a.attname::TEXT, coalesce(array_position(i.indkey::INT2[], a.attnum) + 1, 0)::BIGINT
+                       FROM pg_attribute a JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+                       WHERE a.attrelid = to_regclass(?1) AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+            let columns = engine.all(sql, values![&name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(Table::of_columns(name, columns))
+        };
+        names.into_iter().map(columns).collect()
+    }
+
+    fn loosen_references(&self) -> Answer<()> {
+        self.script(&each_reference("DEFERRABLE INITIALLY DEFERRED"))
+    }
+
+    fn tighten_references(&self) -> Answer<()> {
+        self.script("SET CONSTRAINTS ALL IMMEDIATE")?;
+        self.script(&each_reference("NOT DEFERRABLE"))
+    }
+
     /// Pages have checksums of their own there; what can be asked is whether a commit reaches the disk.
     fn health(&self) -> Answer<Health> {
         for (name, bad) in
@@ -250,6 +276,18 @@ impl Engine for Postgres {
     fn tidy(&self) -> Answer<()> {
         Ok(())
     }
+}
+
+/// Alters every foreign key of the store.
+fn each_reference(how: &str) -> String {
+    format!(
+        "DO $$ DECLARE one RECORD; BEGIN
+             FOR one IN SELECT conrelid::regclass AS owner, conname FROM pg_constraint
+                        WHERE contype = 'f' AND connamespace = current_schema()::regnamespace LOOP
+                 EXECUTE format('ALTER TABLE %s ALTER CONSTRAINT %I {how}', one.owner, one.conname);
+             END LOOP;
+         END $$"
+    )
 }
 
 impl fmt::Debug for Postgres {

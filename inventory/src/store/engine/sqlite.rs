@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, params_from_iter};
 
-use super::{Answer, DatabaseError, Dialect, Engine, Health, Purpose, Row, Value};
+use super::{Answer, DatabaseError, Dialect, Engine, Health, Purpose, Row, Table, Value, values};
 
 /// How long a writer waits for another process (`inventory token`) to finish its transaction.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
@@ -121,6 +121,28 @@ impl Engine for Sqlite {
         Ok(self.connection.pragma_update(None, "user_version", version)?)
     }
 
+    fn tables(&self) -> Answer<Vec<Table>> {
+        let engine: &dyn Engine = self;
+        let sql =
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' ORDER BY rowid";
+        let names: Vec<String> = engine.all(sql, &[], |row| row.get(0))?;
+        let columns = |name: String| {
+            let sql = "SELECT name, pk FROM pragma_table_info(?1) ORDER BY cid";
+            let columns = engine.all(sql, values![&name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            Ok(Table::of_columns(name, columns))
+        };
+        names.into_iter().map(columns).collect()
+    }
+
+    fn loosen_references(&self) -> Answer<()> {
+        Ok(self.connection.pragma_update(None, "defer_foreign_keys", true)?)
+    }
+
+    /// It looks by itself at the commit.
+    fn tighten_references(&self) -> Answer<()> {
+        Ok(())
+    }
+
     /// Reads the whole file.
     fn health(&self) -> Answer<Health> {
         let found = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
@@ -174,6 +196,7 @@ impl From<rusqlite::Error> for DatabaseError {
                 // No code: it is of rusqlite itself, a value that does not convert.
                 Self::Rejected(Box::new(error))
             }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(Box::new(error)),
             Some(_) => Self::Fatal(Box::new(error)),
         }
     }

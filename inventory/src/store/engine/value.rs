@@ -118,10 +118,14 @@ pub(in crate::store) enum Row<'a> {
 impl Row<'_> {
     /// A column by its place, from 0.
     pub(in crate::store) fn get<'r, T: FromValue<'r>>(&'r self, column: usize) -> Answer<T> {
-        let value = match self {
-            Self::Sqlite(row) => super::sqlite::column(row, column)?,
-            Self::Postgres(row) => super::postgres::column(row, column)?,
-        };
-        T::from_value(value).ok_or(DatabaseError::Value { column, expected: T::EXPECTED })
+        T::from_value(self.value(column)?).ok_or(DatabaseError::Value { column, expected: T::EXPECTED })
+    }
+
+    /// A column of whatever type.
+    pub(in crate::store) fn value(&self, column: usize) -> Answer<Value<'_>> {
+        match self {
+            Self::Sqlite(row) => super::sqlite::column(row, column),
+            Self::Postgres(row) => super::postgres::column(row, column),
+        }
     }
 }

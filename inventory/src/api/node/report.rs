@@ -14,14 +14,13 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use report::Report;
 use report::document::ReadReportError;
 use report::judge::review;
-use report::wire::{REPORT_BYTES_MAX, ReportAck, SIGNATURE_HEADER, signing_context};
+use report::wire::{REPORT_BYTES_MAX, ReportAck, signing_context};
 
-use super::enrol::decode_hex;
-use super::{Api, Peer, body};
+use super::super::{Api, Peer, body, guard};
 use crate::admission::Class;
 use crate::identity::sha256_hex;
 use crate::refusal::{Code, Refusal};
-use crate::store::{Store, Submission};
+use crate::store::{Facets, Store, Submission};
 
 /// Longest detail of a refusal, in characters: a parser may quote what it could not read.
 const DETAIL_CHARS_MAX: usize = 300;
@@ -33,7 +32,7 @@ struct Place {
     sequence: u64,
 }
 
-pub(super) async fn accept(
+pub(crate) async fn accept(
     State(api): State<Arc<Api>>,
     Extension(Peer(address)): Extension<Peer>,
     path: Result<Path<(String, String, String)>, PathRejection>,
@@ -42,14 +41,7 @@ pub(super) async fn accept(
 ) -> Result<Json<ReportAck>, Refusal> {
     let place = place(path)?;
     let node_id = place.node_id.clone();
-    let signature = headers
-        .get(SIGNATURE_HEADER)
-        .and_then(|value| decode_hex(value.to_str().ok()?))
-        .ok_or_else(|| {
-            Code::BadSignature
-                .because(format!("header `{SIGNATURE_HEADER}` is not 128 hexadecimal digits in lower case"))
-        })
-        .map_err(|refusal| refusal.of_node(&node_id))?;
+    let signature = guard::signature(&headers).map_err(|refusal| refusal.of_node(&node_id))?;
     let bytes =
         body::read(&headers, body, REPORT_BYTES_MAX).await.map_err(|refusal| refusal.of_node(&node_id))?;
     let store = api.store.clone();
@@ -103,6 +95,7 @@ fn judged(
         sha256: sha256_hex(&bytes),
         plan_digest,
         verdict: review(&report),
+        facets: Facets::of(&report),
         run_id: report.run_id,
         node_id: place.node_id,
         boot_id: place.boot_id,

@@ -11,14 +11,14 @@ use ed25519_dalek::{Signature, VerifyingKey};
 use report::wire::{ENROL_BYTES_MAX, EnrolRequest, EnrolResponse, enrolment_context};
 use sha2::{Digest, Sha256};
 
-use super::{Api, Peer, body};
+use super::super::{Api, Peer, body};
 use crate::admission::Class;
 use crate::identity::{check_size, evidence};
 use crate::refusal::{Code, Refusal};
 use crate::store::Enrolment;
 use crate::token::Token;
 
-pub(super) async fn enrol(
+pub(crate) async fn enrol(
     State(api): State<Arc<Api>>,
     Extension(Peer(address)): Extension<Peer>,
     headers: HeaderMap,
@@ -84,6 +84,6 @@ fn request_digest(public_key: &[u8; 32], request: &EnrolRequest) -> [u8; 32] {
 }
 
 /// Exactly N bytes in lower-case hexadecimal.
-pub(super) fn decode_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+pub(crate) fn decode_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok()
 }

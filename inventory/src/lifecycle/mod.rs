@@ -1,10 +1,25 @@
 //! The life cycle of a node as data: which states there are, which may follow which, and which way an enrolment or a
 //! report takes. Only the store's controller moves a node, and only along [`ALLOWED`].
+//!
+//! [`wish`] is what an operator wants, apart from where the node stands; [`readiness`] tells what keeps it from work, and
+//! decides; [`controller`] finds the next move, by the times in [`policy`].
+
+pub mod wish;
+pub mod policy;
+pub mod standing;
+pub mod readiness;
+pub mod controller;
 
 use std::fmt;
 
 use report::Verdict;
 use serde::{Serialize, Serializer};
+
+pub use controller::{Move, next_move};
+pub use policy::Policy;
+pub use readiness::Condition;
+pub use standing::Standing;
+pub use wish::Wish;
 
 macro_rules! states {
     ($($(#[$doc:meta])* $variant:ident = $word:literal;)*) => {
@@ -37,7 +52,7 @@ states! {
     Available = "available";
     /// Has work.
     Allocated = "allocated";
-    /// Proven faulty.
+    /// Proven faulty, or not proven in time.
     Failed = "failed";
     /// Being mended.
     Repair = "repair";
@@ -58,8 +73,8 @@ use State::{
 /// in this one.
 pub const ALLOWED: &[(State, &[State])] = &[
     (Expected, &[Registering, Quarantined, Maintenance, Retired]),
-    (Registering, &[Inspecting, Quarantined, Maintenance, Retired]),
-    (Inspecting, &[Registering, Validating, Quarantined, Maintenance, Retired]),
+    (Registering, &[Inspecting, Failed, Quarantined, Maintenance, Retired]),
+    (Inspecting, &[Registering, Validating, Failed, Quarantined, Maintenance, Retired]),
     (Validating, &[Registering, Available, Failed, Quarantined, Maintenance, Retired]),
     (Available, &[Registering, Validating, Allocated, Quarantined, Maintenance, Retired]),
     (Allocated, &[Registering, Validating, Available, Quarantined, Maintenance, Retired]),
@@ -76,9 +91,14 @@ impl State {
         Self::ALL.iter().copied().find(|state| state.as_str() == word)
     }
 
+    /// Which states may follow.
+    pub fn followers(self) -> &'static [Self] {
+        ALLOWED.iter().find(|(from, _)| *from == self).map_or(&[], |(_, to)| *to)
+    }
+
     /// May `next` follow?
     pub fn may_become(self, next: Self) -> bool {
-        ALLOWED.iter().any(|(from, to)| *from == self && to.contains(&next))
+        self.followers().contains(&next)
     }
 
     /// The way a node takes when it enrols a boot; empty where it stays.
@@ -132,6 +152,25 @@ impl Serialize for State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
+
+    pub(super) const NOW: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+    /// A node in that state with all that it needs for work.
+    pub(super) fn proven(state: State) -> Standing {
+        Standing {
+            state,
+            since: NOW,
+            reason: None,
+            verdict: Some(Verdict::Healthy),
+            reported_at: Some(NOW),
+            proven_at: Some(NOW),
+            plan: Some("quick-software".to_owned()),
+            heard_at: None,
+            wish: Wish::InService,
+            hold: false,
+        }
+    }
 
     const VERDICTS: [Verdict; 4] = [Verdict::Healthy, Verdict::Degraded, Verdict::Faulty, Verdict::Unknown];
 
