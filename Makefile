@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders faults bench calibrate compare replicas gpu image pxe vm clean-state
+.PHONY: help bringup test lint shaders faults bench calibrate compare replicas gpu image pxe vm simulation clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -18,6 +18,7 @@ help:
 	@echo "make bench     criterion benchmarks of the kernels on every device at hand"
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
 	@echo "make replicas  two inventories on one PostgreSQL under load, one killed; prints its figures"
+	@echo "make simulation  nodes and inventory in simulated time, SEEDS=1000 seeds of loss, repetition, reordering and restarts"
 	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
 	@echo "make calibrate prove that the checkers see what they claim: faults, clean rounds, changed kernels (hours)"
 
@@ -53,6 +54,11 @@ faults:
 
 bench:
 	$(CARGO) bench --locked -p benches
+
+# Many seeds of nodes and inventory in simulated time: make simulation SEEDS=1000.
+SEEDS ?= 1000
+simulation:
+	$(CARGO) run --release --locked -p simulation -- --seeds $(SEEDS)
 
 # The document goes to $(STATE), and from there into docs/calibration.md.
 calibrate:
