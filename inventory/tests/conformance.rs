@@ -389,3 +389,40 @@ fn refused_if_it_forgets(postgres: &Postgres) {
     assert!(matches!(open(), Err(StoreError::Newer { found: 99, .. })));
     assert!(matches!(View::open(&location), Err(StoreError::Newer { found: 99, .. })));
 }
+
+/// A certificate and key in PEM for that name, and the authority that signed it.
+fn certificate(name: &str) -> (String, String, String) {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let authority = params.self_signed(&key).unwrap().pem();
+    let issuer = rcgen::Issuer::new(params, key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap();
+    (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem(), authority)
+}
+
+#[test]
+fn a_postgres_over_tls_must_be_vouched_for_under_its_own_name() {
+    let (pem, key, authority) = certificate("localhost");
+    let (postgres, port) = Postgres::start_tls(&pem, &key);
+    let temporary = tempfile::tempdir().unwrap();
+    let at = |host: &str, authority: &str| {
+        let file = temporary.path().join(random_uuid());
+        std::fs::write(&file, authority).unwrap();
+        let ca = file.display();
+        let address = format!("postgres://assay@{host}:{port}/postgres?sslmode=require&sslrootcert={ca}");
+        Location::server(&address).unwrap()
+    };
+    let opened =
+        |location: &Location| Store::open(location, Default::default(), Arc::new(SystemClock)).map(drop);
+    for stranger in [at("localhost", &certificate("localhost").2), at("127.0.0.1", &authority)] {
+        assert!(matches!(opened(&stranger), Err(StoreError::Open(_))), "{stranger}");
+    }
+    let server = server(&at("localhost", &authority));
+    let (client, node, session) = enrolled(&server);
+    assert_eq!(client.report(&node, &session, 1, &node.bytes()).unwrap().state, "available");
+    let encrypted = "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+                     WHERE application_name = 'assay-inventory'";
+    assert_eq!(postgres.sql("postgres", encrypted).trim(), "t");
+}

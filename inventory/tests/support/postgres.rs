@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "waits for another process")]
 
 use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,16 +20,35 @@ pub struct Postgres {
     directory: tempfile::TempDir,
     child: Option<Child>,
     databases: AtomicUsize,
+    port: u16,
+    settings: Vec<String>,
 }
 
 impl Postgres {
     /// A new one without a database.
     pub fn start() -> Self {
+        Self::start_with(5432, |_| Vec::new())
+    }
+
+    /// One that shows this certificate (PEM, with its key) on a port of the loopback; gives the port.
+    pub fn start_tls(certificate: &str, key: &str) -> (Self, u16) {
+        // Free a moment ago, and with no other user than tests.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let settings = |this: &Self| {
+            let (certificate, key) = (this.keep("tls.pem", certificate), this.keep("tls.key", key));
+            let files = [format!("ssl_cert_file={certificate}"), format!("ssl_key_file={key}")];
+            files.into_iter().chain(["ssl=on".to_owned(), "listen_addresses=127.0.0.1".to_owned()]).collect()
+        };
+        (Self::start_with(port, settings), port)
+    }
+
+    fn start_with(port: u16, settings: impl FnOnce(&Self) -> Vec<String>) -> Self {
         let directory = tempfile::Builder::new().prefix("assay-postgres-").tempdir().unwrap();
         if let Some((user, group)) = other_user() {
             std::os::unix::fs::chown(directory.path(), Some(user), Some(group)).unwrap();
         }
-        let mut this = Self { directory, child: None, databases: AtomicUsize::new(0) };
+        let mut this =
+            Self { directory, child: None, databases: AtomicUsize::new(0), port, settings: Vec::new() };
         let made = this
             .command("initdb")
             .args(["--username=assay", "--auth=trust", "--no-sync", "--no-instructions", "--encoding=UTF8"])
@@ -36,8 +57,20 @@ impl Postgres {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+        this.settings = settings(&this);
         this.restart();
         this
+    }
+
+    /// A file that only the server may read; gives its path.
+    fn keep(&self, name: &str, text: &str) -> String {
+        let path = self.directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = other_user() {
+            std::os::unix::fs::chown(&path, Some(user), Some(group)).unwrap();
+        }
+        path.display().to_string()
     }
 
     /// Starts it again after [`Self::crash`].
@@ -49,7 +82,9 @@ impl Postgres {
             .args(["-c", "listen_addresses=", "-c", "fsync=on", "-c", "max_connections=50", "-c", &socket])
             // Small, and with nothing to do of its own.
             .args(["-c", "shared_buffers=32MB", "-c", "dynamic_shared_memory_type=mmap"])
-            .args(["-c", "autovacuum=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0", "-D"])
+            .args(["-c", "autovacuum=off", "-c", "wal_level=minimal", "-c", "max_wal_senders=0"])
+            .args(self.settings.iter().flat_map(|setting| ["-c", setting]))
+            .arg("-D")
             .arg(self.data())
             .stderr(log)
             .spawn()
@@ -114,7 +149,12 @@ impl Postgres {
         if let Some((user, group)) = other_user() {
             command.uid(user).gid(group);
         }
-        command.current_dir(self.directory.path()).env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+        command
+            .current_dir(self.directory.path())
+            .env_clear()
+            .env("PGPORT", self.port.to_string())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
         command
     }
 }

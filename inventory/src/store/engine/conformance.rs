@@ -3,7 +3,7 @@
 use super::*;
 
 #[path = "../../../tests/support/postgres.rs"]
-#[expect(unreachable_pub, reason = "the tests of the store use it too")]
+#[allow(dead_code, unreachable_pub, reason = "the tests of the store use all of it")]
 mod server;
 
 /// A promise, with a fresh database to keep it in.
