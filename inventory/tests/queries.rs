@@ -176,8 +176,17 @@ fn a_watcher_sees_every_change_once_and_goes_on_where_it_was_cut_off() {
 fn a_watcher_from_a_revision_that_is_not_there_is_told_to_list_again() {
     let site = Site::new();
     site.server.enrolled(&site.client);
-    let refused = site.client.send("GET", "/v1/watch?since=2", &site.operator, b"");
-    assert_eq!((refused.status, refused.code().as_str()), (410, "revision_gone"));
+    site.server.enrolled(&site.client);
+    let gone = |since: u64| {
+        let refused = site.client.send("GET", &format!("/v1/watch?since={since}"), &site.operator, b"");
+        refused.status == 410 && refused.code() == "revision_gone"
+    };
+    assert!(gone(3) && !gone(2) && !gone(0));
+    // As if changes were thrown away one day.
+    let path = inventory::files::DataDir::at(&site.server.data).database();
+    let database = rusqlite::Connection::open(path).unwrap();
+    database.execute_batch("PRAGMA foreign_keys = OFF; DELETE FROM changes WHERE revision = 1").unwrap();
+    assert!(gone(0) && !gone(1));
     let refused =
         site.client.send("GET", "/v1/watch", &with(site.operator.clone(), "last-event-id", "x"), b"");
     assert_eq!(refused.code(), "query_malformed");
@@ -201,6 +210,46 @@ fn streams_have_places_of_their_own_and_give_them_back() {
         server.enrolled(&client);
         client.send("GET", "/v1/watch", &reader, b"").status == 200
     });
+}
+
+/// As many as no buffer on the way holds.
+fn add_changes(server: &TestServer, count: u32) {
+    let path = inventory::files::DataDir::at(&server.data).database();
+    let database = rusqlite::Connection::open(path).unwrap();
+    let sql = "WITH RECURSIVE more (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM more WHERE n < ?1)
+               INSERT INTO changes (revision, kind, node_id, at_ms) SELECT n, 'test', 'node-none', 0 FROM more";
+    database.execute(sql, [count]).unwrap();
+}
+
+/// A stream that nobody reads after its first bytes.
+fn silent_watcher(server: &TestServer, headers: &Headers) -> impl Sized + use<> {
+    let mut stream = server.connect_tls();
+    let (_, key) = &headers[0];
+    let request = format!("GET /v1/watch?since=0 HTTP/1.1\r\nHost: x\r\nAuthorization: {key}\r\n\r\n");
+    std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+    let mut head = [0; 12];
+    std::io::Read::read_exact(&mut stream, &mut head).unwrap();
+    assert_eq!(&head, b"HTTP/1.1 200");
+    stream
+}
+
+#[test]
+fn a_watcher_that_does_not_read_is_cut_off_and_its_place_is_free_again() {
+    let server = TestServer::start(Arc::new(SystemClock), |options| {
+        options.requests.lanes.watchers = 1;
+        options.connections.stall = Duration::from_secs(2);
+        options.upkeep.follow = Duration::from_millis(10);
+    });
+    let (client, reader) = (server.client(), bearer(&server.key(Role::Reader)));
+    server.enrolled(&client);
+    add_changes(&server, 60_000);
+    let silent = silent_watcher(&server, &reader);
+    assert_eq!(client.send("GET", "/v1/watch", &reader, b"").code(), "overloaded", "it has the only place");
+    let begun = Timestamp::now();
+    support::await_that("it is cut off", || client.send("GET", "/v1/watch", &reader, b"").status == 200);
+    // By the connection that stands still; the full queue alone would be waited for longer.
+    assert!(Timestamp::now().duration_since(begun).as_secs() < 6);
+    drop(silent);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use inventory::access::Role;
 use inventory::clock::SystemClock;
 use inventory::files::DataDir;
 use inventory::lifecycle::State;
+use inventory::selector::Selector;
 use inventory::store::{Enrolment, Facets, Filter, Order, Store, StoreOptions, Submission, issue};
 use inventory::token::Token;
 use jiff::SignedDuration;
@@ -37,8 +38,17 @@ fn a_page_of_a_large_fleet_is_quick() {
     let server = TestServer::start(Arc::new(SystemClock), |options| fill(&options.data));
     let (client, reader) = (server.client(), bearer(&server.key(Role::Reader)));
     let some = server.view().page(&Filter::default(), "", 500).unwrap().nodes;
-    let failed = Filter { states: vec![State::Failed], ..Filter::default() };
-    assert!(!server.view().page(&failed, "", 1).unwrap().nodes.is_empty());
+    for (states, selector, count) in [
+        (vec![], "", NODES),
+        (vec![State::Failed], "", NODES / 100),
+        (vec![], "rack=r7", 40),
+        (vec![], "half=yes,rack notin (r7)", NODES / 2 - 20),
+        (vec![State::Available], "rack in (r7,r8),!half", 0),
+    ] {
+        let selector = Selector::parse(selector).unwrap();
+        let filter = Filter { states, selector, ..Filter::default() };
+        assert_eq!(server.view().pages(&filter).unwrap().len(), count, "{filter:?}");
+    }
     let queries = [
         ("state", "state=available"),
         ("rare state", "state=failed"),

@@ -1,12 +1,18 @@
 //! People, and nodes that ask for more than an enrolment.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpStream;
+use std::sync::Arc;
 
 use inventory::access::Role;
+use inventory::files::DataDir;
 use inventory::store::{self, Created};
 use jiff::SignedDuration;
 use report::wire::heartbeat::{BOOT_HEADER, NODE_HEADER, request_context};
 use report::wire::{EnrolResponse, Problem, SIGNATURE_HEADER};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::Value;
 
 use super::{Client, Node, TestServer};
@@ -102,6 +108,22 @@ impl TestServer {
 
     pub fn revoke_key(&self, id: &str) {
         store::revoke_key(&self.location, self.clock.as_ref(), id, "the test says so").unwrap();
+    }
+
+    /// A TLS connection on which anything can be written.
+    pub fn connect_tls(&self) -> StreamOwned<ClientConnection, TcpStream> {
+        let mut roots = RootCertStore::empty();
+        let ca = std::fs::read(DataDir::at(&self.data).ca_certificate()).unwrap();
+        roots.add(CertificateDer::from_pem_slice(&ca).unwrap()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        StreamOwned::new(connection, TcpStream::connect(&self.address).unwrap())
     }
 
     /// A node that is enrolled, and healthy if it reported.

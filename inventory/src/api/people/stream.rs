@@ -15,6 +15,9 @@ pub(super) const QUEUE: usize = 64;
 /// Why a stream ends before the client ends it; the connection is broken off, so that the client notices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Cut {
+    /// The client went away.
+    #[error("the client went away")]
+    Gone,
     /// The client does not read.
     #[error("the client reads too slowly")]
     Slow,

@@ -72,7 +72,7 @@ struct Watcher {
 impl Watcher {
     /// Until the client goes, or must.
     async fn run(mut self) {
-        if let Err(cut) = self.follow().await {
+        if let Err(cut @ (Cut::Slow | Cut::Unreadable)) = self.follow().await {
             tracing::info!(%cut, "a stream of changes was cut off");
             // Whoever does not read may not take this either.
             let _ = self.feed.try_send(Err(cut));
@@ -87,14 +87,15 @@ impl Watcher {
             let changes = off_loop(move || Ok(store.view(|view| view.changes(since, BATCH))?));
             let changes = changes.await.map_err(|_| Cut::Unreadable)?;
             let Some(last) = changes.last() else {
-                match tokio::time::timeout(QUIET, self.head.changed()).await {
+                let changed = tokio::select! {
+                    changed = tokio::time::timeout(QUIET, self.head.changed()) => changed,
+                    () = self.feed.closed() => return Err(Cut::Gone),
+                };
+                match changed {
                     Ok(Ok(())) => {}
                     // The server stops; the client comes back to another.
                     Ok(Err(_)) => return Ok(()),
                     Err(_) => self.send(": quiet\n\n".into()).await?,
-                }
-                if self.feed.is_closed() {
-                    return Ok(());
                 }
                 continue;
             };
@@ -107,7 +108,8 @@ impl Watcher {
 
     async fn send(&self, text: String) -> Result<(), Cut> {
         match self.feed.send_timeout(Ok(Bytes::from(text)), STALL).await {
-            Ok(()) | Err(SendTimeoutError::Closed(_)) => Ok(()),
+            Ok(()) => Ok(()),
+            Err(SendTimeoutError::Closed(_)) => Err(Cut::Gone),
             Err(SendTimeoutError::Timeout(_)) => Err(Cut::Slow),
         }
     }
