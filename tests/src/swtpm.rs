@@ -1,5 +1,7 @@
 //! A TPM in software (`swtpm`): a state of its own below a temporary folder, a socket that takes the bytes of commands.
 
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -53,6 +55,19 @@ impl Swtpm {
     pub fn restart(&mut self) {
         self.stop();
         self.child = serve(self.dir.path());
+    }
+
+    /// Gives it another endorsement seed, as a reset by its platform does: another endorsement key from now on.
+    pub fn change_endorsement_seed(&self) {
+        let mut socket = UnixStream::connect(self.socket()).unwrap_or_else(|error| panic!("swtpm: {error}"));
+        // `TPM2_ChangeEPS` by the platform's empty password (Part 3, 24.5).
+        const COMMAND: [u8; 27] = [
+            0x80, 0x02, 0, 0, 0, 27, 0, 0, 0x01, 0x24, 0x40, 0, 0, 0x0c, 0, 0, 0, 9, 0x40, 0, 0, 0x09, 0, 0, 0, 0, 0,
+        ];
+        let mut response = [0; 10];
+        let exchanged = socket.write_all(&COMMAND).and_then(|()| socket.read_exact(&mut response));
+        exchanged.unwrap_or_else(|error| panic!("swtpm: {error}"));
+        assert_eq!(response[6..], [0; 4], "swtpm refuses to change its endorsement seed");
     }
 
     fn stop(&mut self) {

@@ -250,19 +250,43 @@ fn a_tpm_raises_the_level_if_its_maker_an_operator_or_an_approval_vouches_for_it
 }
 
 #[test]
-fn a_tpm_that_was_pinned_to_a_node_vouches_for_no_other() {
+fn a_tpm_is_pinned_by_an_approval_and_two_nodes_with_one_tpm_are_a_conflict() {
     let site = Site::start("");
     let tpm = Swtpm::start(Maker::None);
     let mut tpm = attester(&tpm);
     let (ours, theirs) = (site.node(), site.node());
     assert_eq!(ours.attest(&mut tpm).level, TrustLevel::Token);
-    let approve = |node: &Node| store::approve(site.database(), site.clock.as_ref(), node.id(), true).unwrap();
-    assert_eq!(approve(&ours).level, TrustLevel::Tpm);
+    let approve = |node: &Node| store::approve(site.database(), site.clock.as_ref(), node.id(), true);
+    assert_eq!(approve(&ours).unwrap().level, TrustLevel::Tpm);
     assert_eq!(ours.attest(&mut tpm).level, TrustLevel::Tpm);
-    assert_eq!(theirs.attest(&mut tpm).level, TrustLevel::Token);
-    // Approving the other does not move the pin.
-    assert_eq!(approve(&theirs).level, TrustLevel::Approved);
-    assert_eq!(theirs.attest(&mut tpm).level, TrustLevel::Approved);
+    let challenge = theirs.challenge(&tpm);
+    let answer = theirs.answer(&mut tpm, &challenge);
+    assert_eq!(theirs.send(&challenge, &answer).unwrap_err(), "node_in_doubt");
+    let record = View::open(site.database()).unwrap().node(theirs.id()).unwrap().unwrap();
+    assert_eq!((record.summary.state.as_str(), record.trust.now.level), ("quarantined", TrustLevel::Token));
+    assert_eq!((record.conflicts.len(), record.conflicts[0].incumbent_id.as_str()), (1, ours.id()));
+    assert!(approve(&theirs).unwrap_err().to_string().starts_with("node_in_doubt"));
+    assert_eq!(ours.attest(&mut tpm).level, TrustLevel::Tpm, "the owner is left alone");
+}
+
+#[test]
+fn a_tpm_that_was_reset_or_changed_puts_its_node_in_doubt() {
+    let site = Site::start("");
+    let tpm = Swtpm::start(Maker::None);
+    let node = site.node();
+    let mut before = attester(&tpm);
+    let ek = before.ek_sha256().unwrap();
+    node.attest(&mut before);
+    drop(before);
+    tpm.change_endorsement_seed();
+    let mut after = attester(&tpm);
+    assert_ne!(after.ek_sha256().unwrap(), ek, "the fault has arrived");
+    let challenge = node.challenge(&after);
+    let answer = node.answer(&mut after, &challenge);
+    assert_eq!(node.send(&challenge, &answer).unwrap_err(), "node_in_doubt");
+    let record = View::open(site.database()).unwrap().node(node.id()).unwrap().unwrap();
+    assert_eq!((record.summary.state.as_str(), record.summary.reason.as_deref()), ("quarantined", Some("identity_conflict")));
+    assert_eq!(settled(node.client.attest(node.id(), &node.request(&after, &after))).unwrap_err(), "node_in_doubt");
 }
 
 #[test]

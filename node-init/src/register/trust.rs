@@ -44,7 +44,8 @@ impl Trust {
         match attester(path) {
             Ok(attester) => {
                 let by = if attester.ek_certificate.is_some() { "its maker" } else { "nobody" };
-                info!(tpm = %path.display(), certified_by = by, "this node has a TPM");
+                let ek_sha256 = attester.ek_sha256().unwrap_or_default();
+                info!(tpm = %path.display(), ek_sha256, certified_by = by, "this node has a TPM");
                 Self { tpm: Some(RefCell::new(attester)), renew_at: Cell::default() }
             }
             Err(error) => {
@@ -52,11 +53,6 @@ impl Trust {
                 Self::default()
             }
         }
-    }
-
-    /// SHA-256 of the TPM's endorsement key, in hexadecimal.
-    pub(super) fn ek_sha256(&self) -> Option<String> {
-        self.tpm.as_ref()?.borrow().ek_sha256()
     }
 }
 

@@ -7,7 +7,7 @@ use super::super::audit::Entry;
 use super::super::engine::{Answer, Engine, values};
 use super::super::tx::{Fault, Tx, to_json};
 use super::super::people;
-use super::{add, current_boot};
+use super::{add, current_boot, identity};
 use crate::lifecycle::Policy;
 use crate::refusal::{Code, Refusal};
 use crate::trust::{Trust, TrustEvidence};
@@ -132,8 +132,9 @@ pub(in crate::store) fn answer(
     if challenge.expires_at <= tx.now {
         return Err(refuse(Code::ChallengeExpired, "answered too late"));
     }
-    current_boot(tx, node_id, &challenge.boot_id, &challenge.nonce)?;
+    let state = current_boot(tx, node_id, &challenge.boot_id, &challenge.nonce)?;
     let proven = answer.proven.as_ref().map_err(|refusal| refusal.clone().of_node(node_id))?;
+    identity::bind(tx, (node_id, state), &challenge.ek_sha256, policy)?;
     let revision = tx.next_revision("attestation", node_id)?;
     for evidence in proven {
         add(tx, (node_id, &challenge.boot_id), evidence, revision)?;

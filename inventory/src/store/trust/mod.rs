@@ -5,6 +5,7 @@ mod certificate;
 mod challenge;
 mod tpm;
 mod approve;
+mod identity;
 
 pub use approve::approve;
 pub use certificate::{CertificateHolder, CertificateOrder};
