@@ -6,7 +6,7 @@ use std::path::Path;
 use super::line::digest;
 use super::tally::Acknowledged;
 use crate::store::StoreError;
-use crate::store::read::View;
+use crate::store::read::{StoredReport, View};
 
 /// What the store says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,22 +33,18 @@ pub fn compare(database: &Path, acknowledged: &[Acknowledged]) -> Result<Found, 
     let mut found = Found { nodes: view.nodes(None)?.len() as u64, ..Found::default() };
     let (mut revisions, mut told_places) = (HashSet::new(), HashSet::new());
     for (node_id, told) in by_node {
-        let Some(node) = view.node(node_id)? else {
-            found.lost += told.len() as u64;
-            continue;
-        };
-        found.stored += node.reports.len() as u64;
+        let reports = view.stored_reports(node_id)?;
+        found.stored += reports.len() as u64;
         let mut places = HashSet::new();
-        for report in &node.reports {
+        for report in &reports {
             let fresh =
                 places.insert((&report.boot_id, report.sequence)) && revisions.insert(report.revision);
             found.twice += u64::from(!fresh);
         }
         for ack in told {
             found.twice += u64::from(!told_places.insert((&ack.node_id, &ack.boot_id, ack.sequence)));
-            let place =
-                |r: &&crate::store::read::ReportRow| r.boot_id == ack.boot_id && r.sequence == ack.sequence;
-            let Some(report) = node.reports.iter().find(place) else {
+            let place = |r: &&StoredReport| r.boot_id == ack.boot_id && r.sequence == ack.sequence;
+            let Some(report) = reports.iter().find(place) else {
                 found.lost += 1;
                 continue;
             };

@@ -125,6 +125,19 @@ pub struct ReportRow {
     pub received_at: Timestamp,
 }
 
+/// One report of a node, as it is told apart from others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredReport {
+    /// The change that stored it.
+    pub revision: u64,
+    /// Of which boot.
+    pub boot_id: String,
+    /// Which of this boot.
+    pub sequence: u64,
+    /// SHA-256 of the bytes.
+    pub sha256: String,
+}
+
 /// One step of a node's life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Transition {
@@ -243,6 +256,22 @@ impl View {
                 transition,
             )?,
         }))
+    }
+
+    /// All reports of a node, the first of them first; none if there is no such node.
+    pub fn stored_reports(&self, node_id: &str) -> Result<Vec<StoredReport>, StoreError> {
+        self.all(
+            "SELECT revision, boot_id, sequence, sha256 FROM reports WHERE node_id = ?1 ORDER BY revision",
+            values![node_id],
+            |row| {
+                Ok(StoredReport {
+                    revision: row.get(0)?,
+                    boot_id: row.get(1)?,
+                    sequence: row.get(2)?,
+                    sha256: row.get(3)?,
+                })
+            },
+        )
     }
 
     /// The bytes of the report that was stored by that change.
