@@ -5,7 +5,7 @@ STATE ?= .assay
 MESA_ROOT ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/assay/debian-13
 TRIPLE := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p' | tr a-z- A-Z_)
 
-.PHONY: help bringup test lint shaders faults bench inventory-scale calibrate compare replicas fleet-load gpu image pxe vm clean-state
+.PHONY: help bringup test lint shaders faults bench inventory-scale calibrate compare replicas crash fleet-load gpu image pxe vm clean-state
 
 help:
 	@echo "make bringup   build, burn this machine in, register it in an inventory of its own"
@@ -20,6 +20,7 @@ help:
 	@echo "make compare   other programs against ours, in turn on one device: PEERS=DIR names their folder"
 	@echo "make replicas  two inventories on one PostgreSQL under load, one killed; prints its figures"
 	@echo "make fleet-load  ten thousand virtual nodes against the inventory: storm, stream, overload, outage, clones (minutes)"
+	@echo "make crash     power failures, failing calls to the disk, wrong bits and kill -9 against the inventory's store (minutes)"
 	@echo "make gpu       the whole suite on this machine's GPU, figures saved under docs/results"
 	@echo "make calibrate prove that the checkers see what they claim: faults, clean rounds, changed kernels (hours)"
 
@@ -59,6 +60,12 @@ inventory-scale:
 
 bench:
 	$(CARGO) bench --locked -p benches
+
+# What the inventory acknowledges is on disk: power failures, failing calls, wrong bits, kill -9, each in its full form.
+crash:
+	ASSAY_CRASH_ROUNDS=8 ASSAY_CRASH_EXHAUSTIVE=6 ASSAY_CRASH_RANDOM=20 ASSAY_FAIL_STEP=1 ASSAY_FLIP_STEP=61 \
+		ASSAY_KILL_CYCLES=1000 $(CARGO) nextest run --profile long --locked -p crash-disk -p inventory \
+		--success-output final -E 'package(crash-disk) + package(inventory) & (binary(disk) + binary(crash))'
 
 # The document goes to $(STATE), and from there into docs/calibration.md.
 calibrate:

@@ -61,11 +61,7 @@ impl DataDir {
     pub fn create(root: impl Into<PathBuf>) -> Result<Self, DataDirError> {
         let this = Self::at(root);
         for path in [this.root.clone(), this.tls()] {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)
-                .map_err(|source| DataDirError::Make { path, source })?;
+            make_folder(&path).map_err(|source| DataDirError::Make { path, source })?;
         }
         Ok(this)
     }
@@ -114,6 +110,20 @@ impl DataDir {
     }
 }
 
+/// Makes a directory and those above it, on disk: a file in one that a power failure takes back is lost with it.
+fn make_folder(path: &Path) -> io::Result<()> {
+    let is_missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+    let made: Vec<_> = path.ancestors().take_while(is_missing).collect();
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    made.into_iter().try_for_each(|path| sync_folder(path.parent().unwrap_or(Path::new("."))))
+}
+
+/// Waits until the entries of that directory are on disk; an empty path is the working directory.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    File::open(path)?.sync_all()
+}
+
 /// Writes a file so that it is there with all its bytes, or as it was before, whenever the power fails.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DataDirError> {
     let write = || {
@@ -129,7 +139,7 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DataDirE
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&new, path)?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+        sync_folder(path.parent().unwrap_or(Path::new(".")))
     };
     write().map_err(|source| DataDirError::Write { path: path.to_owned(), source })
 }

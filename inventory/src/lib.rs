@@ -14,7 +14,7 @@ pub mod ca;
 pub mod refusal;
 pub mod limits;
 pub mod admission;
-pub mod token;
+pub mod credential;
 pub mod identity;
 pub mod lifecycle;
 pub mod selector;

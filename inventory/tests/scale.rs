@@ -13,11 +13,11 @@ use std::time::{Duration, Instant};
 
 use inventory::access::Role;
 use inventory::clock::SystemClock;
+use inventory::credential::Token;
 use inventory::files::DataDir;
 use inventory::lifecycle::State;
 use inventory::selector::Selector;
 use inventory::store::{Enrolment, Facets, Filter, Order, Store, StoreOptions, Submission, issue};
-use inventory::token::Token;
 use jiff::SignedDuration;
 use report::{Plan, Verdict, VerdictRecord};
 use support::people::{Headers, bearer};

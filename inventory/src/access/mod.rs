@@ -8,7 +8,7 @@ pub mod table;
 
 use std::fmt;
 
-pub use key::AccessKey;
+pub use key::{AccessKey, LetsPersonIn};
 pub use table::{Action, Reach};
 
 macro_rules! roles {

@@ -194,8 +194,8 @@ fn highest(tx: &Tx<'_>, report: &Submission) -> Answer<String> {
 fn insert(tx: &Tx<'_>, report: &Submission, plan: &str, ack: &ReportAck) -> Answer<()> {
     tx.run(
         "INSERT INTO reports (revision, node_id, boot_id, sequence, run_id, plan, verdict, ack, sha256,
-                              signature, received_at_ms, bytes)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                              signature, nonce, received_at_ms, bytes)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         values![
             ack.revision,
             &report.node_id,
@@ -207,6 +207,7 @@ fn insert(tx: &Tx<'_>, report: &Submission, plan: &str, ack: &ReportAck) -> Answ
             &to_json(ack)?,
             &report.sha256,
             &report.signature,
+            &report.nonce,
             tx.now,
             &report.bytes,
         ],

@@ -11,10 +11,10 @@ use super::audit::Entry;
 use super::engine::{Answer, values};
 use super::tx::{Fault, Step, Tx, to_json};
 use super::{people, token};
+use crate::credential::Token;
 use crate::identity::{Evidence, node_id};
 use crate::lifecycle::{Policy, State};
 use crate::refusal::Code;
-use crate::token::Token;
 
 /// Reason of a node whose evidence belongs to another.
 const IDENTITY_CONFLICT: &str = "identity_conflict";

@@ -1,8 +1,8 @@
 //! What the inventory knows, durably, in a SQLite file or a PostgreSQL database.
 //!
 //! All of a server's writes go through one thread ([`writer`]), which answers only after the commit is on disk.
-//! [`enrol`] and [`accept`] are what it is asked to do; [`audit`] writes down who did what in the same transaction;
-//! [`read`] gives people and programs the record. `inventory token` writes from a process of its own. What they all ask the
+//! [`enrol`] and [`accept`] are what it is asked to do; [`audit`] writes down who did what in the same transaction, as a
+//! [`chain`]; [`verify`] reads all of it again, [`copy`] is backup and restore. [`read`] gives people and programs the record. `inventory token` writes from a process of its own. What they all ask the
 //! database, and how, is in [`engine`].
 
 mod engine;
@@ -12,9 +12,12 @@ mod writer;
 mod readers;
 mod tx;
 mod audit;
+mod chain;
 mod token;
 mod enrol;
 mod accept;
+mod verify;
+mod copy;
 mod people;
 mod site;
 mod transfer;
@@ -28,6 +31,8 @@ use tokio::sync::watch;
 
 pub use accept::Submission;
 pub use audit::Entry;
+pub use chain::{Broken, Head, NoHead};
+pub use copy::{Copied, CopyError, Restored, backup, restore};
 pub use engine::{DatabaseError, Location, LocationError};
 pub use enrol::Enrolment;
 pub use people::{
@@ -37,6 +42,7 @@ pub use people::{
 pub use token::{IssuedToken, TTL_MAX, TokenError, issue};
 pub use transfer::{TransferError, Transferred, transfer};
 pub(crate) use tx::clean;
+pub use verify::{Verified, Wrong, verify};
 
 use crate::clock::Clock;
 use crate::figures::Counters;

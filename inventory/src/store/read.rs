@@ -8,6 +8,7 @@ use report::VerdictRecord;
 use report::wire::ReportAck;
 use serde::Serialize;
 
+use super::chain::{self, Broken, Head};
 use super::engine::{Answer, DatabaseError, Engine, Location, Row, Value, values};
 use super::{StoreError, schema};
 use crate::identity::Evidence;
@@ -297,6 +298,16 @@ impl View {
         read: impl Fn(&Row<'_>) -> Answer<T>,
     ) -> Result<Option<T>, StoreError> {
         self.engine.one(sql, values, read).map_err(StoreError::Read)
+    }
+
+    /// The last line of the audit, and the hash that stands for all lines up to it.
+    pub fn audit_head(&self) -> Result<Head, StoreError> {
+        Head::stored(self.engine.as_ref()).map_err(StoreError::Read)
+    }
+
+    /// Follows the audit's chain of hashes, past the noted head if there is one; gives the head, or where it breaks.
+    pub fn follow_audit(&self, noted: Option<Head>) -> Result<Result<Head, Broken>, StoreError> {
+        chain::walk(self.engine.as_ref(), noted).map_err(StoreError::Read)
     }
 
     pub(super) fn all<T>(

@@ -4,17 +4,21 @@
 //! never changed; the next one corrects it.
 
 use std::fs::OpenOptions;
+use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 
-use super::StoreError;
-use super::engine::{self, DatabaseError, Engine, Health, Location, Purpose};
+use super::engine::{self, Answer, DatabaseError, Engine, Health, Location, Purpose};
+use super::{StoreError, chain};
 
 /// Each with its number, in rising order. A database has the number of the last one that it has seen.
 const MIGRATIONS: &[(usize, &str)] = &[
     (1, include_str!("migrations/0001_record.sql")),
     (4, include_str!("migrations/0004_people.sql")),
     (7, include_str!("migrations/0007_site.sql")),
+    (CHAIN, include_str!("migrations/0008_audit_chain.sql")),
 ];
+/// The one whose hashes no SQL can compute.
+const CHAIN: usize = 8;
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: usize = MIGRATIONS[MIGRATIONS.len() - 1].0;
@@ -22,9 +26,14 @@ pub(super) const VERSION: usize = MIGRATIONS[MIGRATIONS.len() - 1].0;
 /// Opens a database for writing; it is made, or brought to this version, if need be. `pages_max` bounds a SQLite file.
 pub(super) fn open_for_writing(location: &Location, pages_max: u32) -> Result<Box<dyn Engine>, StoreError> {
     if let Location::File(path) = location {
-        // SQLite would leave the permissions to the umask; its log takes over those of the file.
-        let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-        made.map_err(|source| StoreError::Make { path: path.clone(), source })?;
+        // SQLite would leave the permissions to the umask; its log takes over those of the file. One that is there is not
+        // opened: closing it would take this process's locks on it away.
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(StoreError::Make { path: path.clone(), source });
+            }
+            _ => {}
+        }
     }
     let engine =
         engine::connect(location, Purpose::Write { pages_max }).map_err(|error| opening(location, error))?;
@@ -84,9 +93,31 @@ fn migrate(engine: &dyn Engine, location: &Location) -> Result<(), StoreError> {
     let found = check_version(engine, location)?;
     for (number, sql) in MIGRATIONS.iter().filter(|(number, _)| *number > found) {
         engine.script(&engine.dialect().of_migration(sql)).map_err(|error| opening(location, error))?;
+        if *number == CHAIN {
+            chain::forge(engine).map_err(|error| opening(location, error))?;
+        }
         engine.set_version(*number).map_err(|error| opening(location, error))?;
     }
     engine.commit().map_err(|error| opening(location, error))
+}
+
+/// The columns of each table, with their types and places in its key: in that SQLite database, and in one that was made
+/// just now.
+pub(super) fn columns(engine: &dyn Engine) -> Answer<[Vec<String>; 2]> {
+    let of = |engine: &dyn Engine| {
+        let sql = "SELECT t.name, c.name, c.type, CAST(c.\"notnull\" AS TEXT), CAST(c.pk AS TEXT)
+                   FROM sqlite_schema t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'
+                   ORDER BY t.name, c.cid";
+        engine.all(sql, &[], |row| {
+            let cells: [String; 5] = [row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?];
+            Ok(cells.join(" "))
+        })
+    };
+    let new = engine::connect(&Location::File(":memory:".into()), Purpose::Write { pages_max: 0 })?;
+    for (_, sql) in MIGRATIONS {
+        new.script(&new.dialect().of_migration(sql))?;
+    }
+    Ok([of(engine)?, of(new.as_ref())?])
 }
 
 #[cfg(test)]
@@ -150,7 +181,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("inventory.db");
         let location = Location::from(&path);
-        drop(writer(&location).unwrap());
+        writer(&location).unwrap().finish().unwrap();
         let mut bytes = std::fs::read(&path).unwrap();
         // The header of the second page.
         bytes[4096..4096 + 64].fill(0xa5);

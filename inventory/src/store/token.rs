@@ -5,13 +5,13 @@ use report::Plan;
 use report::plan::PlanError;
 use serde::Serialize;
 
+use super::StoreError;
 use super::audit::Entry;
-use super::engine::{Answer, DatabaseError, Engine, Location, values};
-use super::tx::Tx;
-use super::{StoreError, schema};
+use super::engine::{Answer, Location, values};
+use super::tx::{Fault, Tx, alone};
 use crate::clock::Clock;
-use crate::limits::{Buckets, Rate};
-use crate::token::Token;
+use crate::credential::Token;
+use crate::refusal::Refusal;
 
 /// Longest life of a token.
 pub const TTL_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -44,9 +44,9 @@ pub enum TokenError {
     /// The database cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// It cannot be written.
-    #[error("storing the token")]
-    Write(#[source] DatabaseError),
+    /// It was refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 /// Makes `count` tokens in the database at that place, in one transaction. Works while a server runs.
@@ -61,18 +61,12 @@ pub fn issue(
         return Err(TokenError::Ttl(ttl));
     }
     let plan = Plan::built_in(plan)?.name;
-    let engine = schema::open_for_writing(&location.into(), 0)?;
-    let write = |engine: &dyn Engine, tokens: &[Token]| -> Answer<Vec<IssuedToken>> {
-        engine.begin_write()?;
-        let meter = Buckets::new(Rate { per_s: 0.0, burst: 0.0 }, 0);
-        let tx = Tx::new(engine, clock, &meter);
-        let issued = tokens.iter().map(|token| insert(&tx, token, &plan, ttl)).collect::<Result<_, _>>()?;
-        engine.commit()?;
-        Ok(issued)
-    };
     let tokens: Vec<_> =
         (0..count).map(|_| Token::generate()).collect::<Result<_, _>>().map_err(TokenError::Random)?;
-    write(engine.as_ref(), &tokens).map_err(TokenError::Write)
+    let write = |tx: &Tx<'_>| {
+        tokens.iter().map(|token| Ok(insert(tx, token, &plan, ttl)?)).collect::<Result<_, Fault>>()
+    };
+    Ok(alone(location, clock, write)??)
 }
 
 fn insert(tx: &Tx<'_>, token: &Token, plan: &str, ttl: SignedDuration) -> Answer<IssuedToken> {

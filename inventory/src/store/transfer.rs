@@ -124,7 +124,7 @@ pub fn transfer(
     }
     sink.tighten_references().map_err(write)?;
     sink.commit().map_err(write)?;
-    sink.tidy().map_err(write)
+    sink.finish().map_err(write)
 }
 
 /// What every write moves: each has an audit line.

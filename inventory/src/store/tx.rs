@@ -1,16 +1,19 @@
 //! One write inside the transaction of its batch: the time, the revision, and the only way to move a node.
 
+use std::cell::Cell;
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::audit::Entry;
+use super::chain::{self, Head, Line};
 use super::engine::{Answer, DatabaseError, Engine, Location, Row, Value, values};
 use super::{StoreError, schema};
 use crate::clock::Clock;
+use crate::credential;
 use crate::lifecycle::State;
 use crate::limits::{Buckets, Rate};
 use crate::refusal::{Code, Refusal};
-use crate::token;
 
 /// Longest text that is kept of what came from outside, in characters.
 const TEXT_CHARS_MAX: usize = 300;
@@ -40,6 +43,8 @@ pub(super) struct Tx<'a> {
     engine: &'a dyn Engine,
     pub(super) now: Timestamp,
     pub(super) meter: &'a Buckets<Code>,
+    /// The last line of the audit, if it is known.
+    head: Cell<Option<Head>>,
 }
 
 /// One step of a node's life cycle, and why it is taken.
@@ -55,7 +60,18 @@ pub(super) struct Step<'a> {
 
 impl<'a> Tx<'a> {
     pub(super) fn new(engine: &'a dyn Engine, clock: &dyn Clock, meter: &'a Buckets<Code>) -> Self {
-        Self { engine, now: clock.now(), meter }
+        Self { engine, now: clock.now(), meter, head: Cell::new(None) }
+    }
+
+    /// The same, with the last line of the audit as the write before it in the same transaction left it.
+    pub(super) fn after(self, head: Option<Head>) -> Self {
+        self.head.set(head);
+        self
+    }
+
+    /// The last line of the audit, if this write or one before it had to know.
+    pub(super) fn audit_head(&self) -> Option<Head> {
+        self.head.get()
     }
 
     pub(super) fn now_ms(&self) -> i64 {
@@ -130,23 +146,28 @@ impl<'a> Tx<'a> {
         self.audit(&entry)
     }
 
-    /// Writes one audit line.
+    /// Writes one audit line, chained to the one before.
     pub(super) fn audit(&self, entry: &Entry) -> Answer<()> {
-        self.run(
-            "INSERT INTO audit (id, at_ms, action, code, actor, source, node_id, token_id, detail, dropped)
-             VALUES ((SELECT coalesce(max(id), 0) + 1 FROM audit), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            values![
-                self.now,
-                entry.action,
-                entry.code,
-                &entry.actor,
-                &entry.source,
-                &entry.node_id,
-                &entry.token_id,
-                &entry.detail.as_deref().map(clean),
-                entry.dropped,
-            ],
-        )?;
+        let before = match self.head.get() {
+            Some(head) => head,
+            None => Head::stored(self.engine)?,
+        };
+        let detail = entry.detail.as_deref().map(clean);
+        let line = Line {
+            id: before.id + 1,
+            at_ms: self.now_ms(),
+            action: entry.action,
+            code: entry.code,
+            actor: &entry.actor,
+            source: entry.source.as_deref(),
+            node_id: entry.node_id.as_deref(),
+            token_id: entry.token_id.as_deref(),
+            detail: detail.as_deref(),
+            dropped: entry.dropped,
+        };
+        let head = before.then(&line);
+        self.run(chain::INSERT, &line.values(&head))?;
+        self.head.set(Some(head));
         Ok(())
     }
 
@@ -180,6 +201,7 @@ pub(super) fn alone<T>(
             }
         };
         engine.commit()?;
+        engine.finish()?;
         Ok(done)
     };
     write().map_err(StoreError::Write)
@@ -187,7 +209,8 @@ pub(super) fn alone<T>(
 
 /// A text from outside, fit to be kept and shown: short, without control characters, without the secret of a token.
 pub(crate) fn clean(text: &str) -> String {
-    let short: String = report::text::clean(&token::redact(text)).chars().take(TEXT_CHARS_MAX + 1).collect();
+    let short: String =
+        report::text::clean(&credential::redact(text)).chars().take(TEXT_CHARS_MAX + 1).collect();
     match short.char_indices().nth(TEXT_CHARS_MAX) {
         Some((end, _)) => format!("{}...", &short[..end]),
         None => short,
@@ -205,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_short_and_plain_and_without_secrets() {
-        let token = token::Token::generate().unwrap().reveal();
+        let token = credential::Token::generate().unwrap().reveal();
         let text = clean(&format!("\x1b[2J\n{token} {}", "long ".repeat(1000)));
         assert!(!text.chars().any(char::is_control));
         assert!(text.chars().count() <= TEXT_CHARS_MAX + 3);

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use inventory::store::read::{AuditRow, NodeDetail, NodeSummary};
 use inventory::store::{Filter, KeyRow, Readiness};
+use inventory::store::{Verified, Wrong};
 use jiff::Timestamp;
 use report::text::clean;
 
@@ -184,6 +185,22 @@ pub(crate) fn audit(lines: &[AuditRow]) -> String {
         ]
     });
     table(["TIME", "ACTION", "CODE", "ACTOR", "SOURCE", "NODE", "DETAIL"], rows)
+}
+
+/// What was read again, and what is wrong with it.
+pub(crate) fn verified(verified: &Verified) -> String {
+    let Verified { nodes, reports, signatures, audit_lines, audit_head, wrong } = verified;
+    let mut out = format!(
+        "{nodes} nodes, {reports} reports, {signatures} signatures, {audit_lines} lines of the audit, head {}\n",
+        or_dash(audit_head.as_deref())
+    );
+    for Wrong { subject, detail } in wrong {
+        let _ = writeln!(out, "wrong: {}: {}", clean(subject), clean(detail));
+    }
+    let end =
+        if wrong.is_empty() { "all is as it was written" } else { "stop, keep a copy, and restore a backup" };
+    let _ = writeln!(out, "{end}");
+    out
 }
 
 fn section<const N: usize>(

@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 
 use super::super::{Api, Peer, body};
 use crate::admission::Class;
+use crate::credential::Token;
 use crate::identity::{check_size, evidence};
 use crate::refusal::{Code, Refusal};
 use crate::store::Enrolment;
-use crate::token::Token;
 
 pub(crate) async fn enrol(
     State(api): State<Arc<Api>>,

@@ -20,6 +20,7 @@ mod value;
 mod conformance;
 
 use std::fmt::Debug;
+use std::path::Path;
 
 pub use error::DatabaseError;
 pub use location::{Location, LocationError};
@@ -101,6 +102,8 @@ pub(super) trait Engine: Debug + Send {
     fn health(&self) -> Answer<Health>;
     /// What is to be done now and then between transactions.
     fn tidy(&self) -> Answer<()>;
+    /// What is to be done after the last one.
+    fn finish(&self) -> Answer<()>;
 }
 
 impl dyn Engine + '_ {
@@ -153,6 +156,11 @@ pub(super) fn connect(location: &Location, purpose: Purpose) -> Answer<Box<dyn E
         Location::File(path) => Box::new(sqlite::Sqlite::open(path, purpose)?),
         Location::Server(server) => Box::new(postgres::Postgres::connect(server, purpose)?),
     })
+}
+
+/// Copies the record in a file into an empty one, as it is at one moment.
+pub(super) fn copy_file(from: &Path, to: &Path) -> Answer<()> {
+    sqlite::copy(from, to)
 }
 
 /// Which words a database's tables are made with.

@@ -276,6 +276,10 @@ impl Engine for Postgres {
     fn tidy(&self) -> Answer<()> {
         Ok(())
     }
+
+    fn finish(&self) -> Answer<()> {
+        Ok(())
+    }
 }
 
 /// Alters every foreign key of the store.

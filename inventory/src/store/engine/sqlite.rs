@@ -1,8 +1,13 @@
 //! SQLite: one file, one writer at a time among all processes, a write-ahead log that is on disk when a commit returns.
 
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::backup::{Backup, StepResult};
+use rusqlite::config::DbConfig;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, ToSql, params_from_iter};
 
@@ -33,6 +38,8 @@ impl Sqlite {
         connection.pragma_update(None, "foreign_keys", true)?;
         // SQLite would throw away the errors of a checkpoint that it runs by itself; the writer runs its own.
         connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+        // Nor at the end: a connection that goes since an fsync failed would try the very same once more.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         match purpose {
             Purpose::Write { pages_max } => {
                 connection.pragma_update(None, "synchronous", "FULL")?;
@@ -43,6 +50,26 @@ impl Sqlite {
             Purpose::Read => connection.pragma_update(None, "query_only", true)?,
         }
         Ok(Self { connection })
+    }
+
+    /// Puts the log on disk as we see it. After a failed fsync the system calls pages clean that are not on disk: what a
+    /// later commit or checkpoint builds on them would be lost with them when the power fails. Bytes that are written
+    /// again are not clean, and the fsync that follows is about them.
+    fn rewrite_log(&self) -> io::Result<()> {
+        let Some(path) = self.connection.path() else { return Ok(()) };
+        let log = match OpenOptions::new().read(true).write(true).open(format!("{path}-wal")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            opened => opened?,
+        };
+        let (mut bytes, mut offset) = (vec![0; 1 << 20], 0);
+        loop {
+            let length = log.read_at(&mut bytes, offset)?;
+            if length == 0 {
+                return log.sync_all();
+            }
+            log.write_all_at(&bytes[..length], offset)?;
+            offset += length as u64;
+        }
     }
 
     fn simple(&self, sql: &str) -> Answer<()> {
@@ -56,9 +83,17 @@ impl Engine for Sqlite {
         Dialect::Sqlite
     }
 
-    /// Turns the log on, which a file keeps for good.
+    /// Turns the log on, which a file keeps for good, and writes what is in it once more.
     fn adopt(&self) -> Answer<()> {
-        Ok(self.connection.pragma_update(None, "journal_mode", "WAL")?)
+        let mode = set_journal(&self.connection, "WAL")?;
+        if mode != "wal" {
+            return Err(DatabaseError::Fatal(format!("the journal stays `{mode}`").into()));
+        }
+        // While the transaction lasts nobody else writes the log.
+        self.begin_write()?;
+        let rewritten = self.rewrite_log();
+        self.rollback()?;
+        rewritten.map_err(|error| DatabaseError::Fatal(error.into()))
     }
 
     fn begin_write(&self) -> Answer<()> {
@@ -157,6 +192,37 @@ impl Engine for Sqlite {
     fn tidy(&self) -> Answer<()> {
         Ok(self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?)
     }
+
+    /// The same, and empties the log, unless somebody reads or writes it: they are not waited for.
+    fn finish(&self) -> Answer<()> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let done = self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+        self.connection.busy_timeout(BUSY_WAIT)?;
+        Ok(done?)
+    }
+}
+
+/// Copies a database of one moment into an empty file; other connections may write it meanwhile.
+pub(super) fn copy(from: &Path, to: &Path) -> Answer<()> {
+    let from = Sqlite::open(from, Purpose::Read)?;
+    let mut copy = Connection::open_with_flags(to, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // All pages in one step: between two of them a writer would make it begin anew.
+    match Backup::new(&from.connection, &mut copy)?.step(-1)? {
+        StepResult::Done => {}
+        _ => return Err(DatabaseError::Busy("the copy is not complete".into())),
+    }
+    // One file, without a log beside it.
+    set_journal(&copy, "DELETE")?;
+    Ok(())
+}
+
+/// Asks for a journal; gives the one that there is then. SQLite answers before it commits the change: whoever stops at the
+/// answer does not see the commit fail.
+fn set_journal(connection: &Connection, mode: &str) -> Answer<String> {
+    let mut statement = connection.prepare(&format!("PRAGMA journal_mode = {mode}"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
 }
 
 /// A column of a row.

@@ -25,11 +25,7 @@ impl View {
                 (*state, *count, seconds(*sum), seconds(*max))
             })
         });
-        Ok(Fleet { revision: self.head()?, audit_head: self.audit_head()?, states: states.collect() })
-    }
-
-    fn audit_head(&self) -> Result<u64, StoreError> {
-        Ok(self.one("SELECT coalesce(max(id), 0) FROM audit", &[], |row| row.get(0))?.unwrap_or(0))
+        Ok(Fleet { revision: self.head()?, audit_head: self.audit_head()?.id, states: states.collect() })
     }
 }
 
